@@ -9,6 +9,7 @@ mod client;
 mod enter;
 mod join;
 mod message;
+mod reach;
 mod server;
 mod status;
 
@@ -21,6 +22,7 @@ pub use client::{Incoming, Line, Packing, To};
 pub use enter::Entered;
 pub use join::{Joining, Proven, join};
 pub use message::{Messages, Sender};
+pub use reach::{connect, open_line};
 pub use server::{Answer, Call, serve};
 pub use status::{Status, StatusCode};
 

@@ -13,7 +13,7 @@ use leno_admin::{
     Proxies, Question, Recovered, Reply, Revoke, Revoked, RevokedIdentity, Since, Status, Token,
     TokenMade, Tokens, Trust, Verb,
 };
-use leno_model::role::PEOPLE;
+use leno_model::role::{CONTROL_PLANE, PEOPLE, SYSTEM};
 use leno_model::view::WorkloadId;
 use leno_model::{Code, Name, Namespace, Note, Severity, SpiffeId, TrustDomain};
 use leno_store::{
@@ -34,8 +34,8 @@ use crate::meaning::{Gist, Meaning};
 use crate::peers::Standing;
 use crate::sight::Sight;
 use crate::{
-    apply, asking, clock, flows, outside, overrides, overview, plan, published, readmit, renew,
-    rotate, served, told, troubled, viewed, watching,
+    apply, asking, clock, elsewhere, flows, outside, overrides, overview, plan, published, readmit,
+    renew, rotate, served, told, troubled, viewed, watching,
 };
 
 /// Answers a question; a refusal says how the control plane is, too.
@@ -218,6 +218,7 @@ fn know(center: &Center, sight: &Sight, who: Label, question: Question) -> Resul
         Question::RotateRoot(ask) => rotate::rotate(center, &ask).map(Answer::Rotated),
         Question::Revoke(ask) => revoke(center, who, &ask).map(Answer::Revoked),
         Question::Reinstate(ask) => {
+            decided_here(center)?;
             let identity = identity(center, &ask.identity)?;
             let changed = center.store.reinstate(&identity).map_err(store_failed)?;
             Ok(Answer::Revoked(revoked(center, &identity, changed)))
@@ -487,6 +488,7 @@ pub(crate) fn check(center: &Center) -> Checked {
         )],
     };
     findings.extend(judged.findings);
+    findings.extend(elsewhere::findings(center));
     findings.extend(watching::findings(center));
     findings.extend(center.ledger.findings(clock::wall()));
     let mut passed = edition.meaning.sound();
@@ -832,7 +834,23 @@ pub(crate) fn identity(center: &Center, text: &str) -> Result<SpiffeId, Failure>
     })
 }
 
+/// Whom the mesh trusts the default control plane says: what one beside it said its proxies alone would go by.
+pub(crate) fn decided_here(center: &Center) -> Result<(), Failure> {
+    let Some(name) = center.name() else {
+        return Ok(());
+    };
+    let message =
+        format!("{name} stands beside the default control plane, which says who is trusted");
+    Err(Failure {
+        advice: Some(format!(
+            "kubectl exec -n {SYSTEM} deploy/{CONTROL_PLANE} -- /leno certs .."
+        )),
+        ..Failure::coded(Code::T027, message)
+    })
+}
+
 fn revoke(center: &Center, who: Label, ask: &Revoke) -> Result<Revoked, Failure> {
+    decided_here(center)?;
     let identity = identity(center, &ask.identity)?;
     let changed = center.store.revoke(&Revocation {
         identity: identity.clone(),

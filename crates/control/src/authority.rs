@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use leno_channel::generate_key;
-use leno_compile::{Ca, Lifetimes};
+use leno_compile::Lifetimes;
 use leno_identity::{
     BadCredential, BadKey, BadRequest, BundleHash, CannotSign, Credential, Endorsed, Fingerprint,
     Intermediate, LONGEST_CHAIN, PublicKey, Root, Rotation, SHORTEST_LIFE, Step, Validity,
@@ -38,6 +38,8 @@ pub(crate) struct Authority {
 #[derive(Debug)]
 struct State {
     held: Option<Arc<Held>>,
+    /// The roots of the control plane that this one stands beside: bundles hold them, too.
+    beside: Vec<Vec<u8>>,
     dice: Dice,
 }
 
@@ -90,10 +92,15 @@ impl Told {
 
     /// The name of the bundle as a part of a view, and what tells it from others.
     pub(crate) fn bundle(&self) -> (PartName, BundleHash) {
-        let part = Part::Bundle(self.domain.clone(), Arc::new(self.roots.clone()));
-        let version = Encoded::new(part.encode()).version();
-        (part.name(), BundleHash(*version.bytes()))
+        bundle_of(&self.domain, &self.roots)
     }
+}
+
+/// The name of the bundle of these roots as a part of a view, and what tells it from others.
+pub(crate) fn bundle_of(domain: &TrustDomain, roots: &[Vec<u8>]) -> (PartName, BundleHash) {
+    let part = Part::Bundle(domain.clone(), Arc::new(roots.to_vec()));
+    let version = Encoded::new(part.encode()).version();
+    (part.name(), BundleHash(*version.bytes()))
 }
 
 impl Authority {
@@ -110,6 +117,7 @@ impl Authority {
             keys,
             state: Mutex::new(State {
                 held: held.map(Arc::new),
+                beside: Vec::new(),
                 dice,
             }),
             turning: Mutex::default(),
@@ -142,7 +150,7 @@ impl Authority {
             signer: Arc::new(signer),
             next: None,
         };
-        self.keep(held, &secrets)
+        Ok(self.keep(held, &secrets)?)
     }
 
     /// Takes up what an authority outside gave. It signs at once, if nothing does yet or the root that
@@ -174,7 +182,7 @@ impl Authority {
                 signer,
                 next: None,
             };
-            return self.keep(held, &secrets);
+            return Ok(self.keep(held, &secrets)?);
         };
         let announced = held.rotation.announced().map(|one| one.root);
         if announced.is_some_and(|announced| announced != fingerprint) {
@@ -197,21 +205,23 @@ impl Authority {
     }
 
     /// Takes each step that is due, and adds what it was to `turned`, also where a later one fails.
-    /// `awaited` says of a bundle until when those must be waited for who do not hold it.
+    /// `awaited` says of a bundle until when those must be waited for who do not hold it. Roots are made here only if
+    /// the CA is our own.
     pub(crate) fn turn(
         &self,
         awaited: impl Fn(BundleHash) -> Option<Wall>,
-        (ca, lifetimes): (&Ca, Lifetimes),
+        (is_own, lifetimes): (bool, Lifetimes),
         now: Wall,
         turned: &mut Vec<Turned>,
     ) -> Result<(), NotFounded> {
         let _turning = lock(&self.turning);
-        let is_own = *ca == Ca::Own;
         if is_own {
             turned.extend(self.reclaim(lifetimes, now)?);
         }
         while let Some(held) = self.held() {
-            let bundle = held.told().bundle().1;
+            let Some(bundle) = self.told().map(|told| told.bundle().1) else {
+                break;
+            };
             turned.push(match held.rotation.step(awaited(bundle), now) {
                 Some(Step::Remove(root)) => self.remove(root)?,
                 Some(Step::Activate(root)) if held.may_sign(root) => self.activate(now)?,
@@ -362,7 +372,23 @@ impl Authority {
 
     /// What can be told of it; `None` until it is founded.
     pub(crate) fn told(&self) -> Option<Told> {
-        Some(self.held()?.told())
+        let state = self.state();
+        let (held, beside) = (state.held.clone()?, state.beside.clone());
+        drop(state);
+        let mut told = held.told();
+        // In the order of the one that has their keys, so that all know the bundle by one hash.
+        let own = std::mem::replace(&mut told.roots, beside);
+        for root in own {
+            if !told.roots.contains(&root) {
+                told.roots.push(root);
+            }
+        }
+        Some(told)
+    }
+
+    /// Bundles hold these roots, too, from here on: those of the control plane that this one stands beside.
+    pub(crate) fn stand_beside(&self, roots: Vec<Vec<u8>>) {
+        self.state().beside = roots;
     }
 
     /// What can be told of it once all is in force that the store has been told to keep: whoever hears
@@ -388,6 +414,28 @@ impl Authority {
             trust_domain: told.domain,
             roots: told.roots,
         }))
+    }
+
+    /// Signs an intermediate for the key of a certificate request, of a control plane that the caller has attested: its
+    /// chain down from the root that signs, which stays in bundles for as long as that may sign.
+    pub(crate) fn endorse(
+        &self,
+        request: &[u8],
+        lifetimes: Lifetimes,
+        now: Wall,
+    ) -> Result<(Vec<Vec<u8>>, Validity), NotIssued> {
+        let _turning = lock(&self.turning);
+        let key = PublicKey::of_request(request)?;
+        let mut held = Held::clone(&*self.held().ok_or(NotIssued::NotFounded)?);
+        let active = held.rotation.active().root;
+        let root = held.roots.get(&active).and_then(|root| root.signs.clone());
+        let root = root.ok_or(NotIssued::RootElsewhere)?;
+        let dice = &mut self.dice();
+        let certificate = root.sign_intermediate(&key, lifetimes.intermediate, now, dice)?;
+        let validity = Validity::of(&certificate).expect("what was signed is a certificate");
+        held.rotation.note_signed(active, validity.ends);
+        self.keep(held, &[])?;
+        Ok((vec![certificate, root.certificate().to_vec()], validity))
     }
 
     /// Signs a new key for `id`, which this process acts as.
@@ -477,7 +525,7 @@ impl Authority {
     }
 
     /// Goes by `held` from here on, once it is on disk.
-    fn keep(&self, mut held: Held, secrets: &[(Label, Option<Secret>)]) -> Result<(), NotFounded> {
+    fn keep(&self, mut held: Held, secrets: &[(Label, Option<Secret>)]) -> Result<(), Failed> {
         // Without the lock: who changes the store may ask here for the trust domain.
         self.store.keep_roots(&held.kept(), secrets)?;
         let mut state = self.state();
@@ -573,6 +621,11 @@ pub enum NotIssued {
     /// There is no CA.
     #[error("there is no CA yet")]
     NotFounded,
+    /// The root's key is an authority's outside.
+    #[error(
+        "an authority outside has the root's key: the Mesh names it (spec.ca), and each control plane asks it itself"
+    )]
+    RootElsewhere,
     /// It is refused.
     #[error("{0} is revoked")]
     Revoked(SpiffeId),

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use leno_admin::{Addressed, Failure, Overview, Story, StoryOf};
 use leno_channel::Keyring;
-use leno_compile::Ca;
+use leno_compile::{Ca, Mesh};
 use leno_identity::{Credential, Seal, Trust, Validity};
 use leno_model::view::Generation;
-use leno_model::{Code, Name, Override, ServiceName, TrustDomain};
+use leno_model::{Code, ControlName, Name, Override, ServiceName, TrustDomain};
 use leno_resources::pod::Pods;
 use leno_store::{
     Failed, Head, KeptOverride, NotRead, Object, ObjectChange, Revision, SOURCE, Store,
@@ -47,12 +47,13 @@ use crate::overrides;
 use crate::peers::Peers;
 use crate::positions::Positions;
 use crate::present::{Presence, Reported};
+use crate::principal::{Beside, Principal};
 use crate::published::Published;
 use crate::readmit::Readmission;
 use crate::remote::Rooms;
 use crate::since::Since;
 use crate::troubled::Troubled;
-use crate::tunnels::Tunnels;
+use crate::tunnels::{self, Tunnels};
 use crate::validate::{self, Place};
 use crate::watching::Watching;
 
@@ -69,6 +70,8 @@ pub(crate) struct Center {
     pub(crate) accounts: Accounts,
     pub(crate) issuers: Issuers,
     pub(crate) holders: Arc<Holders>,
+    /// The default control plane, of one that stands beside it.
+    pub(crate) principal: Option<Principal>,
     /// What the authority outside says that is to sign, if one is.
     pub(crate) outside: Standing,
     pub(crate) readmission: Readmission,
@@ -187,6 +190,8 @@ pub(crate) struct Start {
     pub(crate) sidecar: Option<String>,
     /// Whether the proxies of nodes load the packet rules of these pods.
     pub(crate) node_capture: bool,
+    /// How it stands beside the default one, if it does.
+    pub(crate) beside: Option<Beside>,
 }
 
 impl Center {
@@ -228,6 +233,10 @@ impl Center {
             None => (None, None),
         };
         sources.extend(of_cluster);
+        let beside = start
+            .beside
+            .map(|it| Principal::open(it, Arc::clone(&store)));
+        let principal = beside.transpose()?;
         positions.settle(&mut sources, &store)?;
         let center = Self {
             accounts: Accounts::default(),
@@ -235,6 +244,7 @@ impl Center {
             minter: Minter::open(Arc::clone(&store), Arc::clone(&keys))?,
             authority: Authority::open(Arc::clone(&store), keys)?,
             holders: Holders::open(Arc::clone(&store))?,
+            principal,
             outside: Standing::default(),
             readmission: Readmission::default(),
             tunnels: Tunnels::open(Arc::clone(&store))?,
@@ -287,6 +297,9 @@ impl Center {
         if let Some(refused) = refused {
             center.trouble(refused.code(), refused);
         }
+        if let Some(lead) = center.principal.as_ref().and_then(Principal::lead) {
+            center.authority.stand_beside(lead.roots.clone());
+        }
         center.watching.refresh(&center.store)?;
         if let Some(pods) = pods {
             center.tunnels.settle(&Pods::default(), &pods)?;
@@ -312,12 +325,9 @@ impl Center {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(self.store.overrides()?);
         let meaning = self.standing(head.revision, &sources, &present)?;
-        let revoked: BTreeSet<_> = self
-            .store
-            .revoked()?
-            .into_iter()
-            .map(|revocation| revocation.identity)
-            .collect();
+        let revoked = self.store.revoked()?.into_iter();
+        let mut revoked: BTreeSet<_> = revoked.map(|revocation| revocation.identity).collect();
+        revoked.extend(self.principal.iter().flat_map(Principal::revoked));
         let told = self.authority.settled();
         let keys = told.as_ref().and_then(|told| {
             let keys = self.minter.published()?;
@@ -342,7 +352,7 @@ impl Center {
         let trusted = self.trust(trusted);
         let (objects, problems) = (meaning.written.objects(), meaning.problems());
         let reports = Reports {
-            proxies: self.tunnels.reported(),
+            proxies: self.proxies(&meaning.mesh, &present.pods),
             addresses: self.addresses(&meaning.mesh.unaddressed)?,
             keys: self.jwks.given(),
         };
@@ -411,7 +421,7 @@ impl Center {
     pub(crate) fn found_if_named(&self) {
         let edition = self.edition();
         if edition.meaning.is_named
-            && edition.mesh.ca == Ca::Own
+            && self.has_own_ca()
             && let Err(error) = self.found(&edition.mesh.settings.trust_domain)
         {
             self.trouble(error.code(), error);
@@ -570,6 +580,19 @@ impl Center {
         Ok(Arc::clone(&given.1))
     }
 
+    /// Where proxies take mesh calls: as they reported here, and as those pods show whose proxies follow another control
+    /// plane of the mesh.
+    pub(crate) fn proxies(&self, mesh: &Mesh, pods: &Pods) -> tunnels::Reported {
+        let own = self.name();
+        self.tunnels.reported().with_elsewhere(mesh, pods, own)
+    }
+
+    /// What it is called, if it stands beside the default one.
+    pub(crate) fn name(&self) -> Option<&ControlName> {
+        let principal = self.principal.as_ref();
+        principal.map(|principal| &principal.beside.name)
+    }
+
     /// The proxies that are connected and would be told something else if this were in force, by name.
     /// An address that a service would be given then counts for nothing.
     pub(crate) fn affected(&self, then: &Edition) -> Vec<String> {
@@ -596,7 +619,7 @@ impl Center {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let reports = Reports {
-            proxies: self.tunnels.reported(),
+            proxies: self.proxies(&meaning.mesh, &self.presence.reported().pods),
             addresses: Arc::clone(&given.1),
             keys: self.jwks.given(),
         };
@@ -681,15 +704,20 @@ impl Center {
         Arc::clone(&self.editions.borrow())
     }
 
+    /// Whether roots are made here: not by one that stands beside the default one, nor where an authority outside is to
+    /// sign.
+    pub(crate) fn has_own_ca(&self) -> bool {
+        self.principal.is_none() && self.edition().mesh.ca == Ca::Own
+    }
+
     /// Founds the CA of `domain`, unless there is one.
     pub(crate) fn found(&self, domain: &TrustDomain) -> Result<(), NotFounded> {
         let _founding = self.founding.lock().unwrap_or_else(PoisonError::into_inner);
         if self.authority.told().is_none() {
-            let mesh = &self.edition().mesh;
-            if mesh.ca != Ca::Own {
+            if !self.has_own_ca() {
                 return Err(NotFounded::Awaited);
             }
-            let lifetimes = mesh.lifetimes;
+            let lifetimes = self.edition().mesh.lifetimes;
             self.authority.found(domain, lifetimes, clock::wall())?;
             self.tell_founded(domain);
         }

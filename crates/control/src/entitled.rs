@@ -14,8 +14,8 @@ use std::sync::Arc;
 use leno_compile::Mesh;
 use leno_model::role::SYSTEM;
 use leno_model::view::WorkloadId;
-use leno_model::{Name, SpiffeId};
-use leno_resources::pod::Pods;
+use leno_model::{ControlName, Name, SpiffeId};
+use leno_resources::pod::{Pod, Pods};
 use leno_wire::certificates::NODE;
 
 use crate::holders::PodRef;
@@ -28,11 +28,23 @@ pub(crate) fn node() -> Name {
 /// The node that a proxy serves which proved to be `proven` and has its certificates by evidence that was bound
 /// to `pod`: where that runs, if it is there.
 pub(crate) fn node_of(proven: &SpiffeId, pod: &PodRef, pods: &Pods) -> Option<Arc<str>> {
-    let pod = pod.find(pods).filter(|pod| {
+    let pod = acts_as(proven, pod, pods)?;
+    pod.locality.node.clone().filter(|_| is_of_nodes(proven))
+}
+
+/// The control plane beside this one that somebody is who proved to be `proven`, by evidence that was bound to `pod`: if
+/// that is there, in Leno's own namespace, and acts as the account of one.
+pub(crate) fn beside(proven: &SpiffeId, pod: &PodRef, pods: &Pods) -> Option<ControlName> {
+    acts_as(proven, pod, pods)?;
+    ControlName::proven_by(proven)
+}
+
+/// The pod, if it is there and acts as `proven`.
+fn acts_as<'a>(proven: &SpiffeId, pod: &PodRef, pods: &'a Pods) -> Option<&'a Pod> {
+    pod.find(pods).filter(|pod| {
         let namespace = pod.meta.namespace.as_ref();
         namespace == Some(&proven.namespace) && pod.service_account == proven.service_account
-    })?;
-    pod.locality.node.clone().filter(|_| is_of_nodes(proven))
+    })
 }
 
 /// Whether `proven` is whom the proxies of a cluster's nodes act as.
@@ -192,6 +204,41 @@ mod tests {
         let mode = ("leno.dev/dataplane-mode".into(), mode.into());
         pod.meta.labels = [mode].into();
         ((namespace, name), Arc::new(pod))
+    }
+
+    #[test]
+    fn a_control_plane_beside_this_one_is_a_pod_that_acts_as_one() {
+        let pods: Pods = [
+            "leno-system canary-1 leno-control-canary n1 none",
+            "leno-system control-1 leno-control n1 none",
+            "leno-system node-1 leno-node n1 none",
+            "shop liar leno-control-canary n1 none",
+        ]
+        .map(pod)
+        .into();
+        let check = |proven: &str, bound: &str, expect: Option<&str>| {
+            let (namespace, account) = proven.split_once('/').unwrap();
+            let id = format!("spiffe://shop.local/ns/{namespace}/sa/{account}");
+            let id = SpiffeId::parse(&id).unwrap();
+            let name = beside(&id, &PodRef::read(bound).unwrap(), &pods);
+            assert_eq!(name.as_ref().map(ControlName::as_str), expect, "{bound}");
+        };
+        let canary = "leno-system/leno-control-canary";
+        check(canary, "leno-system/canary-1 uid-canary-1", Some("canary"));
+        // A pod that came later, one that acts as another, and those of no such account.
+        check(canary, "leno-system/canary-1 uid-2", None);
+        check(canary, "leno-system/control-1 uid-control-1", None);
+        check(
+            "leno-system/leno-control",
+            "leno-system/control-1 uid-control-1",
+            None,
+        );
+        check(
+            "leno-system/leno-node",
+            "leno-system/node-1 uid-node-1",
+            None,
+        );
+        check("shop/leno-control-canary", "shop/liar uid-liar", None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use leno_identity::Fingerprint;
 use leno_model::view::{Generation, WorkloadId};
-use leno_model::{Code, Override, SpiffeId, TrustDomain, Wall};
+use leno_model::{Code, ControlName, Override, SpiffeId, TrustDomain, Wall};
 use leno_store::Revision;
 
 /// Something happened.
@@ -20,6 +20,13 @@ pub enum Event {
     StandsBy(String),
     /// This one acts no more.
     ActsNoMore(String),
+    /// A control plane beside this one was given an intermediate that ends then.
+    Endorsed {
+        /// Which.
+        name: ControlName,
+        /// Its last second.
+        until: Wall,
+    },
     /// The CA of a trust domain was made.
     Founded(TrustDomain),
     /// A measure holds from here on, until then.
@@ -151,6 +158,7 @@ impl Event {
             Self::ActsNoMore(_) => Some(Code::S020),
             Self::Acts(_) | Self::StandsBy(_) => None,
             Self::Listening(_)
+            | Self::Endorsed { .. }
             | Self::Founded(_)
             | Self::Overridden(..)
             | Self::OverrideEnded(_)
@@ -183,6 +191,12 @@ impl fmt::Display for Event {
                 )
             }
             Self::Listening(address) => write!(f, "listening on {address}"),
+            Self::Endorsed { name, until } => {
+                write!(
+                    f,
+                    "gave the control plane {name} an intermediate until {until}"
+                )
+            }
             Self::Founded(domain) => write!(f, "founded the CA of {domain}"),
             Self::Overridden(Override { id, measure }, until) => {
                 write!(f, "override {id} holds until {until}: {measure}")

@@ -364,6 +364,20 @@ impl Seat {
         }
     }
 
+    /// It is the only one of its identity: nobody need wait for those before it.
+    pub(crate) fn outlive(&self) -> Result<(), Failed> {
+        let state = self.holders.state();
+        let own = state.known.get(&self.holder).map(|own| &own.identity);
+        let others = state
+            .known
+            .iter()
+            .filter(|(holder, known)| **holder != self.holder && Some(&known.identity) == own);
+        let others: Vec<_> = others.map(|(holder, _)| *holder).collect();
+        drop(state);
+        let mut seats = others.into_iter().map(|it| self.holders.seat_of(it));
+        seats.try_for_each(|seat| seat.leave())
+    }
+
     /// It goes away for good, and nobody need wait for it.
     pub(crate) fn leave(&self) -> Result<(), Failed> {
         let state = HolderState {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_channel::files::certificates_text;
-use leno_kubernetes::{Cluster, Injection, Known, Placement};
-use leno_model::Code;
+use leno_kubernetes::{Cluster, Injection, Known, Misfit, Placement, beside, review_other};
 use leno_model::view::Unknown;
+use leno_model::{Code, Namespace};
+use leno_resources::pod::CONTROL;
 use tokio::time::sleep;
 
 use crate::center::Center;
@@ -20,6 +21,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 pub(crate) fn injection(center: &Center) -> Option<Injection> {
     let settings = &center.edition().mesh.settings;
     Some(Injection {
+        name: center.name().cloned(),
         image: center.sidecar.clone()?,
         mesh: center.mesh_address()?.to_string(),
         captured_by: match center.node_capture {
@@ -29,6 +31,18 @@ pub(crate) fn injection(center: &Center) -> Option<Injection> {
         refuses_datagrams: settings.unknown_destinations == Unknown::Refuse,
         while_away: settings.while_away,
     })
+}
+
+/// Answers what the API server asks about a pod that names another control plane than the default one.
+pub(crate) fn review_others(center: &Center, asked: &[u8]) -> Result<Vec<u8>, Misfit> {
+    let there = beside(&center.presence.reported().pods);
+    let edition = center.edition();
+    let said = |namespace: &Namespace| {
+        let mut all = edition.written().namespaces.iter();
+        let namespace = all.find(|it| it.meta.name.as_str() == namespace.as_str())?;
+        namespace.meta.labels.get(CONTROL).map(ToString::to_string)
+    };
+    review_other(&there, said, asked)
 }
 
 /// Keeps the cluster told by which roots we are proven when we are asked about pods and changes, what becomes of pods while
@@ -48,12 +62,17 @@ pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
         };
         let roots = certificates_text(&authority.roots);
         let known = Known {
+            name: center.name(),
             roots: roots.as_bytes(),
             away: center.edition().mesh.settings.while_away,
             validate: center.validate.path(),
         };
         let unproven = cluster.keep_webhooks(&known).await.err();
-        let untold = cluster.tell_mesh(&mesh.to_string()).await.err();
+        // The default one tells where it is itself, and one beside it is found by pods of its own alone.
+        let untold = match center.name() {
+            None => cluster.tell_mesh(&mesh.to_string()).await.err(),
+            Some(_) => None,
+        };
         let rest = match (&unproven, &untold) {
             (None, None) => LOOK,
             _ => AGAIN,

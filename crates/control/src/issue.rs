@@ -164,6 +164,7 @@ fn failed(error: &NotIssued) -> Status {
         NotIssued::Request(_) => StatusCode::InvalidArgument,
         NotIssued::NotFounded | NotIssued::NotRemembered(_) => StatusCode::Unavailable,
         NotIssued::Revoked(_) => StatusCode::PermissionDenied,
+        NotIssued::RootElsewhere => StatusCode::FailedPrecondition,
         NotIssued::CannotSign(_) | NotIssued::Key(_) | NotIssued::Bad(_) => StatusCode::Internal,
     };
     Status::new(code, error)

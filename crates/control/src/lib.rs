@@ -10,6 +10,7 @@
 //! | `renew` | reads the sources again when there is news, and makes the next edition |
 //! | `watch` | looks at folders |
 //! | `prove` | keeps the control plane's own certificate young |
+//! | `principal` | follows the default control plane, where this one stands beside it |
 //! | `outside` | asks an authority outside for intermediates, where one is to sign |
 //! | `rotate` | lets the CA's roots and the intermediate replace each other |
 //! | `peers` | other trust domains: asks for what proves their identities |
@@ -38,6 +39,7 @@ mod condition;
 mod desk;
 mod distribute;
 mod edition;
+mod elsewhere;
 mod entitled;
 mod event;
 mod export;
@@ -54,6 +56,7 @@ mod jwks;
 mod keys;
 mod keyset;
 mod layout;
+mod lead;
 mod meaning;
 mod metrics;
 mod mint;
@@ -66,6 +69,7 @@ mod placing;
 mod plan;
 mod positions;
 mod present;
+mod principal;
 mod programmed;
 mod published;
 mod readmit;
@@ -94,7 +98,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_agent::Door;
-use leno_compile::Ca;
 use leno_identity::{Pace, Renewal};
 use leno_model::{Code, Name, TrustDomain};
 use leno_store::{NotRead, Store};
@@ -113,6 +116,7 @@ pub use leno_fetch::Url;
 pub use leno_kubernetes::{Cluster, NotConnected, Where};
 pub use mint::NotMinting;
 pub use present::Present;
+pub use principal::Beside;
 pub use replicas::{Members, NotUsable, Replicas};
 pub use told::{NotTold, mesh_of, understood};
 
@@ -160,6 +164,9 @@ pub struct Settings {
     pub sidecar: Option<String>,
     /// Whether the proxies of nodes load the packet rules of pods that get one, so that nothing in those needs the right to.
     pub node_capture: bool,
+    /// How it stands beside the default control plane of that cluster, if it does: it takes its trust from there, and
+    /// reports nothing.
+    pub beside: Option<Beside>,
 }
 
 impl Settings {
@@ -182,6 +189,7 @@ impl Settings {
             cluster: None,
             sidecar: None,
             node_capture: false,
+            beside: None,
         }
     }
 
@@ -309,12 +317,13 @@ impl Control {
                 mesh: settings.mesh,
                 sidecar: settings.sidecar,
                 node_capture: settings.node_capture,
+                beside: settings.beside,
             },
             first,
             Box::new(move |event: &Event| tell(event)),
         )?;
         if let Some(domain) = &settings.trust_domain
-            && center.edition().mesh.ca == Ca::Own
+            && center.has_own_ca()
         {
             center.found(domain)?;
         }
@@ -383,9 +392,14 @@ impl Control {
         let inject = inject::keep(Arc::clone(&center), cluster.as_ref().map(Followed::cluster));
         tasks.spawn(named("inject", inject));
         let signers = outside::run(Arc::clone(&center), cluster.as_ref().map(Followed::cluster));
-        let warn = warn::keep(Arc::clone(&center), cluster.as_ref().map(Followed::cluster));
+        let principal =
+            principal::follow(Arc::clone(&center), cluster.as_ref().map(Followed::cluster));
+        tasks.spawn(named("principal", principal));
+        // What is told beside objects of the cluster is told once, by the default one.
+        let told = cluster.as_ref().filter(|_| center.principal.is_none());
+        let warn = warn::keep(Arc::clone(&center), told.map(Followed::cluster));
         tasks.spawn(named("warn", warn));
-        let reporting = cluster.as_ref().map(Followed::reporting);
+        let reporting = told.map(Followed::reporting);
         let report = cluster::report(Arc::clone(&center), reporting);
         tasks.spawn(named("report", report));
         tasks.spawn(named(

@@ -82,10 +82,23 @@ pub(crate) fn answer(center: &Arc<Center>, asked: Asked) -> Answering {
     Box::pin(async move {
         match asked.path.as_str() {
             "/metrics" => scrape(center, asked.format).await,
-            "/ready" => Answer::ready(true, "ready"),
+            "/ready" => match waits(&center) {
+                None => Answer::ready(true, "ready"),
+                Some(why) => Answer::ready(false, &why),
+            },
             _ => Answer::nothing("there are /metrics and /ready"),
         }
     })
+}
+
+/// What one that stands beside the default control plane waits for before it can serve anybody.
+fn waits(center: &Center) -> Option<String> {
+    let principal = center.principal.as_ref()?;
+    let waits = || {
+        let why = principal.line().err().unwrap_or_default();
+        format!("the default control plane has given no intermediate yet: {why}")
+    };
+    center.authority.told().is_none().then(waits)
 }
 
 async fn scrape(center: Arc<Center>, format: Format) -> Answer {

@@ -2,6 +2,7 @@
 //! and never signs for anybody else. Leaves are signed here, as many as are asked for, also while such
 //! an authority is away; what it gave ends, and so does whatever somebody takes away from here.
 
+mod beside;
 mod cluster;
 mod files;
 mod vault;
@@ -16,12 +17,14 @@ use leno_channel::{Clock, generate_key};
 use leno_compile::{By, Ca, Outside as Written};
 use leno_identity::{Key, Renewal, Validity, endorsed};
 use leno_kubernetes::{Cluster, Signer};
-use leno_model::{Code, Dice, Origin, TrustDomain, Wall};
+use leno_model::role::{CONTROL_PLANE, SYSTEM};
+use leno_model::{Code, Dice, Name, Namespace, ObjectRef, Origin, TrustDomain, Wall};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use crate::authority::Given;
 use crate::center::Center;
+use crate::outside::beside::OfPrincipal;
 use crate::outside::cluster::Requests;
 use crate::outside::files::Files;
 use crate::outside::vault::Vault;
@@ -51,6 +54,7 @@ pub(crate) struct Wanted {
 }
 
 /// What an authority gave.
+#[derive(Clone)]
 pub(crate) struct Offer {
     /// In DER: the intermediate, those above it, the root last.
     pub(crate) chain: Vec<Vec<u8>>,
@@ -61,6 +65,8 @@ pub(crate) struct Offer {
 /// Why an authority gave nothing that can be used, as a sentence about it without its full stop.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum NotOffered {
+    /// The default control plane, which is to give one, is away.
+    Away(String),
     /// What is written of it, or what it gave, cannot be used.
     Unusable(String),
     /// It said no, or is away.
@@ -70,6 +76,7 @@ pub(crate) enum NotOffered {
 impl NotOffered {
     fn code(&self) -> Code {
         match self {
+            Self::Away(_) => Code::T026,
             Self::Unusable(_) => Code::T018,
             Self::Refused(_) => Code::T007,
         }
@@ -78,8 +85,76 @@ impl NotOffered {
 
 impl fmt::Display for NotOffered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Unusable(why) | Self::Refused(why)) = self;
+        let (Self::Away(why) | Self::Unusable(why) | Self::Refused(why)) = self;
         f.write_str(why)
+    }
+}
+
+/// Who is to sign that is not this control plane.
+#[derive(Clone, PartialEq, Eq)]
+enum Who {
+    /// As it is written.
+    Written(Written),
+    /// The default control plane, which this one stands beside.
+    Principal,
+}
+
+impl Who {
+    /// Whoever is to sign now; nobody but this control plane, if it is that one.
+    fn now(center: &Center) -> Option<Self> {
+        match &center.edition().mesh.ca {
+            Ca::Outside(written) => Some(Self::Written(written.clone())),
+            Ca::Own => center.principal.is_some().then_some(Self::Principal),
+            Ca::Unclear => None,
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Written(one), Self::Written(other)) => one.by == other.by,
+            (Self::Principal, Self::Principal) => true,
+            (Self::Written(_), Self::Principal) | (Self::Principal, Self::Written(_)) => false,
+        }
+    }
+
+    fn asked(&self, center: &Arc<Center>, cluster: Option<&Cluster>) -> Box<dyn Outside> {
+        match self {
+            Self::Written(written) => outside(&written.by, center.clocks.clock(), cluster),
+            Self::Principal => Box::new(OfPrincipal::new(Arc::clone(center))),
+        }
+    }
+
+    /// What tells it from others, for people.
+    fn source(&self) -> String {
+        match self {
+            Self::Written(written) => source(&written.by),
+            Self::Principal => "the default control plane".to_owned(),
+        }
+    }
+
+    /// Where it is written; else where it is.
+    fn origin(&self) -> Origin {
+        match self {
+            Self::Written(written) => written.origin.clone(),
+            Self::Principal => Origin {
+                object: Arc::new(ObjectRef {
+                    kind: "Deployment".into(),
+                    namespace: Namespace::new(SYSTEM).ok(),
+                    name: Name::new(CONTROL_PLANE).expect("a constant that is a name"),
+                }),
+                pointer: "".into(),
+                place: None,
+            },
+        }
+    }
+
+    /// Whether it is asked so often that one failure says nothing yet: files may be half replaced, and a control plane is
+    /// told in time to say where it is.
+    fn is_looked_at(&self) -> bool {
+        match self {
+            Self::Written(written) => matches!(written.by, By::Files { .. }),
+            Self::Principal => true,
+        }
     }
 }
 
@@ -169,22 +244,14 @@ pub(crate) async fn run(center: Arc<Center>, cluster: Option<Cluster>) {
     let mut dice = clock::dice();
     loop {
         *center.outside.lock() = None;
-        let Ca::Outside(written) = center.edition().mesh.ca.clone() else {
+        let Some(who) = Who::now(&center) else {
             if editions.changed().await.is_err() {
                 return;
             }
             continue;
         };
-        let authority = outside(&written.by, center.clocks.clock(), cluster.as_ref());
-        if !follow(
-            &center,
-            &written,
-            authority.as_ref(),
-            &mut editions,
-            &mut dice,
-        )
-        .await
-        {
+        let authority = who.asked(&center, cluster.as_ref());
+        if !follow(&center, &who, authority.as_ref(), &mut editions, &mut dice).await {
             return;
         }
     }
@@ -193,12 +260,12 @@ pub(crate) async fn run(center: Arc<Center>, cluster: Option<Cluster>) {
 /// Asks an authority until another one is to sign; says whether that came.
 async fn follow(
     center: &Arc<Center>,
-    written: &Written,
+    who: &Who,
     authority: &dyn Outside,
     editions: &mut watch::Receiver<Arc<crate::Edition>>,
     dice: &mut Dice,
 ) -> bool {
-    let source = source(&written.by);
+    let source = who.source();
     let given = given(center, &source);
     let mut renewal = Renewal::new(validity(given.as_ref(), center), dice);
     loop {
@@ -219,7 +286,7 @@ async fn follow(
                 }
                 Err(why) => {
                     renewal.handle_failed(why.to_string(), now, dice);
-                    tell(center, written, &source, &why, &renewal);
+                    tell(center, who, &source, &why, &renewal);
                 }
             }
             if !authority.is_watched() {
@@ -231,8 +298,7 @@ async fn follow(
                 if changed.is_err() {
                     return false;
                 }
-                let is_same = matches!(&center.edition().mesh.ca, Ca::Outside(now) if now.by == written.by);
-                if !is_same {
+                if !Who::now(center).is_some_and(|now| now.is_same(who)) {
                     return true;
                 }
             }
@@ -318,28 +384,24 @@ async fn ask(
 
 /// Tells why nothing came. Files that do not fit together may be half replaced: at the next look they
 /// are whole.
-fn tell(center: &Center, written: &Written, source: &str, why: &NotOffered, renewal: &Renewal) {
+fn tell(center: &Center, who: &Who, source: &str, why: &NotOffered, renewal: &Renewal) {
     let Some(trouble) = renewal.trouble() else {
         return;
     };
-    if is_files(written) && trouble.failures < 2 {
+    if who.is_looked_at() && trouble.failures < 2 {
         return;
     }
     let troubled = Troubled {
         code: why.code(),
         source: source.to_owned(),
-        origin: written.origin.clone(),
+        origin: who.origin(),
         why: why.to_string(),
         failures: trouble.failures,
         since: trouble.since,
     };
     let before = center.outside.lock().replace(troubled);
     // What is watched says the same again and again.
-    if before.is_none_or(|before| before.why != why.to_string()) || !is_files(written) {
+    if before.is_none_or(|before| before.why != why.to_string()) || !who.is_looked_at() {
         center.trouble(why.code(), format_args!("{source}: {why}"));
     }
-}
-
-fn is_files(written: &Written) -> bool {
-    matches!(written.by, By::Files { .. })
 }

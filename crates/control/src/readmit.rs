@@ -183,6 +183,7 @@ mod tests {
                 keys,
                 jwks,
                 Start {
+                    beside: None,
                     address,
                     mesh: None,
                     sidecar: None,

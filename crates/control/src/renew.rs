@@ -115,6 +115,7 @@ fn try_to_sign(center: &Center, id: &SpiffeId) -> Result<Wall, Failure> {
         }
         NotIssued::Request(_)
         | NotIssued::CannotSign(_)
+        | NotIssued::RootElsewhere
         | NotIssued::Revoked(_)
         | NotIssued::Key(_)
         | NotIssued::NotRemembered(_)

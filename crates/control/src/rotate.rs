@@ -6,11 +6,10 @@ use std::time::Duration;
 use leno_admin::{
     Failure, NextRoot, RootStage, RootState, RootStep, RotateRoot, Rotated, SilentHolder,
 };
-use leno_compile::Ca;
 use leno_identity::{Rotation, Stage};
 use leno_model::{Code, Wall};
 
-use crate::administer::status;
+use crate::administer::{decided_here, status};
 use crate::authority::{NotFounded, Told, Turned};
 use crate::center::Center;
 use crate::event::Event;
@@ -62,7 +61,7 @@ pub(crate) fn turn(center: &Center) {
         published::awaited(center, &rotation, now)
     };
     let awaited = |bundle| center.holders.awaited(bundle, revoked, now).max(abroad());
-    let wanted = (&edition.mesh.ca, edition.mesh.lifetimes);
+    let wanted = (center.has_own_ca(), edition.mesh.lifetimes);
     let mut turned = Vec::new();
     let result = center.authority.turn(awaited, wanted, now, &mut turned);
     turned.into_iter().for_each(|turned| tell(center, turned));
@@ -110,12 +109,13 @@ pub(crate) fn waits(center: &Center, now: Wall) -> Option<(Wall, Vec<Silent>)> {
 
 /// Announces the next root at once, or lets the announced one sign at once.
 pub(crate) fn rotate(center: &Center, ask: &RotateRoot) -> Result<Rotated, Failure> {
+    decided_here(center)?;
     let now = center.clocks.now().wall;
     let told = center.authority.told().ok_or_else(|| not_founded(center))?;
     let edition = center.edition();
     let lifetimes = edition.mesh.lifetimes;
     let is_announced = told.rotation.announced().is_some();
-    if !ask.force && edition.mesh.ca != Ca::Own {
+    if !ask.force && !center.has_own_ca() {
         return Err(Failure {
             advice: Some("leno certs list".to_owned()),
             ..Failure::plain(
@@ -168,11 +168,11 @@ pub(crate) fn not_founded(center: &Center) -> Failure {
         let message = format_args!("{source} has given nothing yet by which to sign: {why}");
         return Failure::coded(Code::T019, message);
     }
-    match center.edition().mesh.ca {
-        Ca::Own => {
+    match center.has_own_ca() {
+        true => {
             Failure::plain("there is no CA yet: apply a Mesh, or create a token, and it is founded")
         }
-        Ca::Outside(_) | Ca::Unclear => not_turned(&NotFounded::Awaited),
+        false => not_turned(&NotFounded::Awaited),
     }
 }
 
@@ -203,7 +203,7 @@ pub(crate) fn roots(rotation: &Rotation) -> Vec<RootState> {
 /// What happens next to the roots by itself, if anything does: when an authority outside has another
 /// root, nobody here knows.
 pub(crate) fn next_by_itself(center: &Center, told: &Told, now: Wall) -> Option<NextRoot> {
-    let is_known = told.rotation.announced().is_some() || center.edition().mesh.ca == Ca::Own;
+    let is_known = told.rotation.announced().is_some() || center.has_own_ca();
     is_known.then(|| next(center, told, now))
 }
 

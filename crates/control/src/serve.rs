@@ -11,7 +11,8 @@ use leno_channel::grpc::{
     Call, Entered, LARGEST_ANONYMOUS_MESSAGE, LARGEST_MESSAGE, Messages, Status, StatusCode, serve,
 };
 use leno_identity::Caller;
-use leno_model::{Code, SpiffeId};
+use leno_model::{Code, ControlName, SpiffeId};
+use leno_wire::beside::Endorse;
 use leno_wire::call;
 use leno_wire::certificates::{Evidence, Join, Leave, Readmit, Renew, Time, control_plane};
 use leno_wire::flows::Taken;
@@ -24,11 +25,11 @@ use tokio::time::{sleep, timeout};
 
 use crate::attest::{OidcToken, Token};
 use crate::center::Center;
-use crate::entitled::{Entitled, is_of_nodes, node_of};
+use crate::entitled::{Entitled, beside, is_of_nodes, node_of};
 use crate::flows::NotTaken;
 use crate::holders::Seat;
 use crate::{
-    auditing, distribute, flows, issue, mint, placing, readmit, relay, remote, troubled, web,
+    auditing, distribute, flows, issue, lead, mint, placing, readmit, relay, remote, troubled, web,
 };
 
 /// How many connections there may be, and how many of them may not have proven anything.
@@ -180,6 +181,20 @@ impl Peer {
         node_of(self.caller.id(), &pod, &center.presence.reported().pods)
     }
 
+    /// Which control plane beside this one it is; else why it is none.
+    pub(crate) fn beside(&self, center: &Center) -> Result<ControlName, Status> {
+        if center.principal.is_some() {
+            return Err(lead::stranger("this is not the default control plane"));
+        }
+        let pods = center.presence.reported().pods;
+        let pod = self.seat.pod();
+        let name = pod.and_then(|pod| beside(self.caller.id(), &pod, &pods));
+        name.ok_or_else(|| {
+            let why = "this is for control planes beside this one, and you are none that is seen in the cluster";
+            lead::stranger(why)
+        })
+    }
+
     /// Whether it once proved to be the pod of a node's proxy, which may be gone.
     pub(crate) fn has_been_a_pod_of_nodes(&self) -> bool {
         is_of_nodes(self.caller.id()) && self.seat.pod().is_some()
@@ -233,7 +248,9 @@ async fn join(center: Arc<Center>, peer: SocketAddr, call: Call) {
         | call::REPORT
         | call::LOOK
         | call::PLACE
-        | call::TROUBLES => Err(Status::new(
+        | call::TROUBLES
+        | call::ENDORSE
+        | call::FOLLOW => Err(Status::new(
             StatusCode::Unauthenticated,
             "this takes a certificate",
         )),
@@ -295,6 +312,20 @@ async fn answer(center: Arc<Center>, peer: Peer, call: Call) {
                 answer,
             };
             return troubled::run(&center, peer.address, call).await;
+        }
+        call::FOLLOW => {
+            let call = Call {
+                path,
+                messages,
+                answer,
+            };
+            return lead::run(&center, &peer, call).await;
+        }
+        call::ENDORSE => {
+            asked(&mut messages, Endorse::decode, move |ask| {
+                lead::endorse(&center, &peer, &ask)
+            })
+            .await
         }
         call::RENEW => {
             asked(&mut messages, Renew::decode, move |renew| {

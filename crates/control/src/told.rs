@@ -50,7 +50,7 @@ pub(crate) fn configuration(center: &Center, at: Option<&At>) -> Result<Configur
     });
     let domain = center.authority.told().map(|told| told.domain.to_string());
     let reported = center.presence.reported();
-    let proxies = center.tunnels.reported();
+    let proxies = center.proxies(&edition.mesh, &reported.pods);
     let tunnels: BTreeMap<_, _> = proxies.tunnels().collect();
     let left: BTreeSet<_> = proxies.left().collect();
     let members = center.fleet.members();

@@ -2,12 +2,14 @@
 //! told without its tunnel, which would mean that it is called in plain.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use leno_compile::Mesh;
+use leno_model::control_name::DEFAULT_CONTROL;
 use leno_model::view::WorkloadId;
-use leno_model::{Name, Namespace};
-use leno_resources::pod::Pods;
+use leno_model::{ControlName, Name, Namespace};
+use leno_resources::pod::{CONTROL, Pod, Pods};
 use leno_store::{Failed, Label, Secret, Store};
 
 /// Who takes mesh calls where. A clone shares it.
@@ -49,6 +51,31 @@ impl Reported {
         self.0.get(part_of(id))?.tunnels.get(id).copied()
     }
 
+    /// The same with those pods whose proxies follow another control plane than the one of this name, and report
+    /// there: one with a proxy in it says by its label whom that follows, and those of nodes follow the default one.
+    /// They take mesh calls at their own addresses.
+    pub(crate) fn with_elsewhere(
+        mut self,
+        mesh: &Mesh,
+        pods: &Pods,
+        own: Option<&ControlName>,
+    ) -> Self {
+        for ((namespace, name), pod) in pods {
+            let id = || WorkloadId {
+                namespace: namespace.clone(),
+                name: name.clone(),
+            };
+            let is_elsewhere = match pod.has_proxy {
+                true => !follows(pod, own),
+                false => own.is_some() && is_of_node(mesh, &id()),
+            };
+            if is_elsewhere && self.tunnel(&id()).is_none() && !self.has_left(&id()) {
+                self.take(id(), Some(Said::At(AT_ITS_OWN)));
+            }
+        }
+        self
+    }
+
     fn has_left(&self, id: &WorkloadId) -> bool {
         let part = self.0.get(part_of(id));
         part.is_some_and(|part| part.left.contains(id))
@@ -76,6 +103,22 @@ impl Reported {
         let secret = part.map(|part| Secret(part.write().into_bytes()));
         (name(number), secret)
     }
+}
+
+/// Where proxies in pods and those of nodes take mesh calls: at each pod's own addresses.
+const AT_ITS_OWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 15008);
+
+/// Whether the proxy in a pod follows the control plane of this name.
+fn follows(pod: &Pod, own: Option<&ControlName>) -> bool {
+    let said = pod.meta.labels.get(CONTROL).map(|said| &**said);
+    let said = said.filter(|said| *said != DEFAULT_CONTROL);
+    said == own.map(ControlName::as_str)
+}
+
+/// Whether the proxy of its node serves a pod.
+fn is_of_node(mesh: &Mesh, id: &WorkloadId) -> bool {
+    let instance = mesh.instances.get(id);
+    instance.is_some_and(|instance| instance.workload.pod.is_some())
 }
 
 /// The reports.
@@ -328,6 +371,38 @@ mod tests {
         tunnels.settle(&before.into(), &now.into()).unwrap();
         assert_eq!(told(), "shop/new 10.1.0.2:15008\nshop/vm 10.1.0.4:15008\n");
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn whose_proxy_follows_another_takes_calls_at_its_own_address() {
+        let canary = ControlName::new("canary").unwrap();
+        let one = |name: &str, label: Option<&str>, has_proxy| {
+            let (named, pod) = pod(name, Some(7));
+            let mut pod = Pod::clone(&pod);
+            pod.has_proxy = has_proxy;
+            let label = label.map(|label| (CONTROL.into(), label.into()));
+            pod.meta.labels.extend(label);
+            (named, Arc::new(pod))
+        };
+        let pods = Pods::from([
+            one("none", None, true),
+            one("default", Some("default"), true),
+            one("canary", Some("canary"), true),
+            one("other", Some("other"), true),
+            one("plain", Some("canary"), false),
+        ]);
+        let (mesh, _) = leno_compile::compile(&leno_resources::Resources::default());
+        let check = |own: Option<&ControlName>, expect: &[&str]| {
+            let reported = Reported::default().with_elsewhere(&mesh, &pods, own);
+            let names: Vec<_> = reported
+                .tunnels()
+                .map(|(id, _)| id.name.to_string())
+                .collect();
+            let names: BTreeSet<_> = names.iter().map(String::as_str).collect();
+            assert_eq!(names, expect.iter().copied().collect(), "{own:?}");
+        };
+        check(None, &["canary", "other"]);
+        check(Some(&canary), &["default", "none", "other"]);
     }
 
     /// The proxy of a node says of pods that they take calls at their own addresses, whatever those are.

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use leno_kubernetes::{Misfit, Placement};
+use leno_kubernetes::{Misfit, OTHER, Placement};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -55,6 +55,7 @@ async fn answer(center: Arc<Center>, asked: Request<Incoming>) -> Said {
             };
             reviewed(validate::review(&center, &body).await)
         }
+        (&Method::POST, OTHER) => review_others(&center, asked.into_body()).await,
         (&Method::POST, path) => match Placement::asked_at(path) {
             Some(placement) => review(&center, placement, asked.into_body()).await,
             None => nothing(),
@@ -65,6 +66,17 @@ async fn answer(center: Arc<Center>, asked: Request<Incoming>) -> Said {
 
 fn nothing() -> Said {
     words(StatusCode::NOT_FOUND, "there is /bundle")
+}
+
+/// What the API server is answered about a pod that names another control plane.
+async fn review_others(center: &Center, body: Incoming) -> Said {
+    let Ok(_room) = center.reviews.acquire().await else {
+        return words(StatusCode::SERVICE_UNAVAILABLE, "it ends");
+    };
+    let Ok(body) = all_of(body, LONGEST).await else {
+        return too_long();
+    };
+    reviewed(inject::review_others(center, &body))
 }
 
 /// What the API server is answered about a pod.

@@ -6,14 +6,17 @@
 //! `leno.dev/dataplane-mode: sidecar` or `node`, each at a path of its own.
 
 mod added;
+mod other;
 mod ours;
 mod unfit;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
+use leno_model::ControlName;
 use leno_model::view::WhileAway;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub use self::other::{OTHER, beside, review_other};
 use crate::review::{self, Misfit};
 
 /// The name of the proxy's container.
@@ -55,6 +58,8 @@ impl Placement {
 /// What all sidecars have in common.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Injection {
+    /// What the control plane is called, if it stands beside the default one.
+    pub name: Option<ControlName>,
     /// The image of `leno`.
     pub image: String,
     /// Where the mesh is, and what proves it: `leno-mesh:...`.

@@ -4,6 +4,7 @@
 //! goes by the same objects.
 
 mod apply;
+mod beside;
 mod chart;
 mod check;
 mod clear;
@@ -22,8 +23,8 @@ use std::fmt;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ApiResource, Resource};
-use leno_model::TrustDomain;
 use leno_model::role::{CONTROL_PLANE, SYSTEM};
+use leno_model::{ControlName, TrustDomain};
 use leno_resources::pod::MODE;
 use leno_resources::{Spelling, spellings};
 use serde::Serialize;
@@ -54,6 +55,8 @@ const PORT: u16 = 15012;
 /// What is chosen of an installation.
 #[derive(Clone, Debug)]
 pub struct Installation {
+    /// What it is called beside the default one; nothing for that one itself.
+    pub name: Option<ControlName>,
     /// The image of the control plane, and of the proxies that pods get.
     pub image: String,
     /// The class of the volume for its state; without it, the cluster's default one.
@@ -64,19 +67,36 @@ pub struct Installation {
 
 impl Installation {
     /// All objects of a control plane, in the order in which they can be made: what others need comes first. A
-    /// [`mesh`] is not among them: it belongs to whoever runs the mesh.
+    /// [`mesh`] is not among them: it belongs to whoever runs the mesh. One that stands beside the default one reads by
+    /// that one's kinds, and brings nothing that is there once.
     pub fn objects(&self) -> Vec<Object> {
+        match &self.name {
+            None => self.of_default(),
+            Some(name) => self.beside(name),
+        }
+    }
+
+    fn of_default(&self) -> Vec<Object> {
         let mut objects: Vec<_> = kinds::all().collect();
         objects.push(Object::of(&namespace(self.node)));
-        objects.extend(rights::all());
-        objects.extend(told::all());
+        objects.extend(rights::all(None));
+        objects.push(told::map());
+        objects.extend(told::rights(None));
         objects.extend(pod::all(self));
         if self.node {
             objects.extend(node::all(self));
         }
         objects.push(asking_about_changes());
         // Last: while nobody answers, no pod is made that is to have a sidecar.
-        objects.push(asking());
+        objects.push(asking(None));
+        objects
+    }
+
+    fn beside(&self, name: &ControlName) -> Vec<Object> {
+        let mut objects: Vec<_> = rights::all(Some(name)).into();
+        objects.extend(told::rights(Some(name)));
+        objects.extend(pod::all(self));
+        objects.push(asking(Some(name)));
         objects
     }
 }
@@ -161,15 +181,15 @@ impl fmt::Display for Object {
 }
 
 /// By what the API server asks the control plane about pods.
-fn asking() -> Object {
-    let mut webhook = webhook(CONTROL, NAMESPACE, PORT);
+fn asking(name: Option<&ControlName>) -> Object {
+    let mut webhook = webhook(name, PORT);
     webhook.metadata.labels = Some(labels());
     Object::of(&webhook)
 }
 
 /// By what it asks about changes.
 fn asking_about_changes() -> Object {
-    let mut webhook = validation(CONTROL, NAMESPACE, PORT);
+    let mut webhook = validation(PORT);
     webhook.metadata.labels = Some(labels());
     Object::of(&webhook)
 }
@@ -204,9 +224,14 @@ fn selector(part: &str) -> BTreeMap<String, String> {
     BTreeMap::from([label("name", "leno"), label("component", part)])
 }
 
-/// The labels by which the pods of the control plane are found.
+/// The labels by which the pods of the default control plane are found.
 pub(crate) fn pods_of_control() -> BTreeMap<String, String> {
-    pod::own()
+    pod::own(None)
+}
+
+/// What the objects of a control plane are called: of the default one, or of the one that has this name.
+pub fn called(name: Option<&ControlName>) -> String {
+    name.map_or_else(|| CONTROL.to_owned(), |name| name.account().to_string())
 }
 
 /// What an object of Leno's own is called, where kinds have namespaces.
@@ -220,10 +245,10 @@ fn named(name: &str) -> ObjectMeta {
 }
 
 /// The same, of kinds that have none.
-fn named_everywhere() -> ObjectMeta {
+fn named_everywhere(name: &str) -> ObjectMeta {
     ObjectMeta {
         namespace: None,
-        ..named(CONTROL)
+        ..named(name)
     }
 }
 
@@ -236,6 +261,7 @@ mod tests {
 
     fn installation() -> Installation {
         Installation {
+            name: None,
             image: "leno.test/leno:1".to_owned(),
             storage_class: None,
             node: true,
@@ -287,6 +313,65 @@ mod tests {
             (level(&with), level(&without)),
             ("privileged".into(), Value::Null)
         );
+    }
+
+    #[test]
+    fn one_beside_the_default_one_shares_no_object_with_it() {
+        let canary = Installation {
+            name: Some(ControlName::new("canary").unwrap()),
+            node: false,
+            ..installation()
+        };
+        let told = |objects: &[Object]| objects.iter().map(Object::to_string).collect::<Vec<_>>();
+        let canary = canary.objects();
+        let expect = [
+            "ServiceAccount leno-system/leno-control-canary",
+            "ClusterRole leno-control-canary",
+            "ClusterRoleBinding leno-control-canary",
+            "Role leno-system/leno-control-canary",
+            "RoleBinding leno-system/leno-control-canary",
+            "PersistentVolumeClaim leno-system/leno-control-canary",
+            "Service leno-system/leno-control-canary",
+            "Deployment leno-system/leno-control-canary",
+            "MutatingWebhookConfiguration leno-canary",
+        ];
+        assert_eq!(told(&canary), expect);
+        // Nor does anything in them lead to the default one's but the object that says where the mesh is.
+        for object in &canary {
+            let text = object.body.to_string().replace("leno-control-canary", "");
+            assert!(!text.contains("leno-control"), "{object}: {text}");
+        }
+    }
+
+    /// The Service of either finds its own pods.
+    #[test]
+    fn pods_of_one_are_not_taken_for_those_of_the_other() {
+        let default = Installation {
+            node: false,
+            ..installation()
+        };
+        let canary = Installation {
+            name: Some(ControlName::new("canary").unwrap()),
+            ..default.clone()
+        };
+        let of = |chosen: &Installation, kind: &str, pointer: &str| {
+            let object = chosen.objects().into_iter().find(|it| it.kind() == kind);
+            object.unwrap().body.pointer(pointer).unwrap().clone()
+        };
+        let takes = |one: &Installation, other: &Installation| {
+            let selector = of(one, "Service", "/spec/selector");
+            let labels = of(other, "Deployment", "/spec/template/metadata/labels");
+            let mut asked = selector.as_object().unwrap().iter();
+            asked.all(|(label, value)| labels[label] == *value)
+        };
+        for (one, other, expect) in [
+            (&default, &default, true),
+            (&canary, &canary, true),
+            (&default, &canary, false),
+            (&canary, &default, false),
+        ] {
+            assert_eq!(takes(one, other), expect, "{one:?} {other:?}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod webhook;
 mod words;
 
 pub use cluster::{Cluster, NotConnected, Where, kubeconfig_context};
-pub use injection::{CAPTURE, Injection, PROXY, Placement};
+pub use injection::{CAPTURE, Injection, OTHER, PROXY, Placement, beside, review_other};
 pub use inside::{Inside, NotRun};
 pub use issuer::{Issuer, NoIssuer};
 pub use proposed::{Proposed, Replaced, VALIDATE};
@@ -31,4 +31,4 @@ pub use signer::{NotAsked, Progress, Signer};
 pub use status::{NotWritten, Standing, Standings, is_programmed};
 pub use told::{NotTold, Warning};
 pub use watch::{Document, Seen, Watch};
-pub use webhook::{Known, NotProven, WEBHOOK, validation, webhook};
+pub use webhook::{Known, NotProven, validation, webhook};

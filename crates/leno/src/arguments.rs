@@ -187,6 +187,10 @@ pub(crate) struct Check {
     #[arg(long, requires = "pre")]
     pub(crate) node: bool,
 
+    /// One of this name, beside the default control plane
+    #[arg(long, value_name = "NAME", requires = "pre", value_parser = cluster::control_name)]
+    pub(crate) name: Option<leno_model::ControlName>,
+
     /// The namespace of objects that state none; of the mesh that runs, only what is about this one
     #[arg(short = 'n', long, value_name = "NAMESPACE")]
     pub(crate) namespace: Option<String>,

@@ -171,6 +171,8 @@ codes! {
     T022 "issuer-keys-missing" Configuration "The keys that would prove a token of a CI system, a cloud or a cluster cannot be had.";
     T023 "peer-keys-not-had" Configuration "The keys of another trust domain cannot be had from where the mesh looks for them.";
     T024 "peer-keys-refused" Configuration "What another trust domain says of its keys is not taken.";
+    T026 "default-control-plane-away" Mesh "A control plane beside the default one does not reach that one.";
+    T027 "default-decides" Caller "What was asked for is the default control plane's to do.";
     T028 "person-in-tunnel" Caller "The certificate is a person's, and only workloads call and are called.";
     T029 "machine-stood-still" Mesh "The machine of a proxy slept, was paused, or was set back to a snapshot.";
 
@@ -278,6 +280,7 @@ codes! {
     D014 "webhook-not-proven" Mesh "The cluster is not told who answers for what pods get.";
     D015 "event-not-written" Mesh "What is wrong with a pod could not be told beside it in the cluster.";
     D025 "pod-without-node-proxy" Mesh "A pod is to be served by the proxy of its node, and is not.";
+    D026 "no-such-control-plane" Configuration "A pod names a control plane that is not there.";
 
     // Host and capture
     H001 "namespaces-forbidden" Mesh "This host does not let Leno make the namespaces that capture without root needs.";
@@ -325,6 +328,10 @@ codes! {
     K019 "mesh-not-told" Mesh "The proxies of nodes are not told where the mesh is.";
     K020 "nodes-not-cleared" Mesh "Nodes still hold what the proxies that were taken away have put there.";
     K021 "change-not-looked-at" Mesh "A change of an object was made without a look at what it would mean.";
+    K022 "control-name-unfit" Caller "A control plane beside the default one cannot be called so.";
+    K023 "nodes-of-another" Caller "The proxies of nodes are the default control plane's, and no other brings them.";
+    K024 "no-default-control-plane" Caller "There is no default control plane for another one to stand beside.";
+    K025 "others-remain" Caller "Other control planes are there, or pods that name one that is not.";
 
     // What leaves the mesh
     X001 "collector-away" Service "The collector of telemetry cannot be reached, or does not answer.";

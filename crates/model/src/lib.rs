@@ -10,6 +10,7 @@ extern crate alloc;
 pub mod address;
 pub mod call;
 pub mod code;
+pub mod control_name;
 pub mod dice;
 pub mod flow;
 pub mod histogram;
@@ -34,6 +35,7 @@ pub mod view;
 
 pub use call::CallId;
 pub use code::{Code, Fault};
+pub use control_name::{BadControlName, ControlName};
 pub use dice::{Dice, Roll};
 pub use histogram::Histogram;
 pub use key_numbers::KeyNumbers;

@@ -16,6 +16,14 @@ pub const SIDECAR: &str = "sidecar";
 /// A value of [`MODE`]: the proxy of the node that the pod runs on.
 pub const NODE: &str = "node";
 
+/// The label that says which control plane serves the proxy in a pod, or in all pods of a namespace: the name of one that
+/// stands beside the default one. A control plane's own pods say so which they are.
+pub const CONTROL: &str = "leno.dev/control";
+/// The label, and its value, of the pods of a control plane that stands beside the default one.
+pub const COMPONENT: &str = "app.kubernetes.io/component";
+/// A value of [`COMPONENT`].
+pub const CONTROL_BESIDE: &str = "control-beside";
+
 /// The annotation of a pod that names ports at which it is called without a proxy.
 pub const SKIP_INBOUND_PORTS: &str = "leno.dev/skip-inbound-ports";
 /// That which names ports that it calls without a proxy.

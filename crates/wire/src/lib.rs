@@ -3,7 +3,7 @@
 //!
 //! The transport is delta xDS with one type of ours. A part's version is the hash of its bytes, so
 //! that a proxy that comes back, to whichever replica, is sent only what differs. Beside it stand
-//! what joins and renews say ([`certificates`]), what a proxy is asked ([`questions`]), who
+//! what joins and renews say ([`certificates`]), what control planes of one mesh say to each other ([`beside`]), what a proxy is asked ([`questions`]), who
 //! asks it by its own socket ([`looks`]), which pods the proxy of a node is to serve ([`pods`]), what goes wrong at it beside its calls ([`troubles`]), and the
 //! names of all calls ([`call`]).
 #![cfg_attr(not(test), no_std)]
@@ -26,6 +26,12 @@ pub mod call {
     /// Streams of [`crate::questions::Posed`] from the control plane, and of
     /// [`crate::questions::Told`] from the proxy that began the call.
     pub const ANSWER: &str = "/leno.dev.v1alpha1.Questions/Answer";
+    /// Takes a [`crate::beside::Endorse`] of a control plane beside the default one and gives a
+    /// [`crate::beside::Endorsed`].
+    pub const ENDORSE: &str = "/leno.dev.v1alpha1.ControlPlanes/Endorse";
+    /// Streams of [`crate::beside::Follow`] from a control plane beside the default one, and of
+    /// [`crate::beside::Lead`] from that one.
+    pub const FOLLOW: &str = "/leno.dev.v1alpha1.ControlPlanes/Follow";
     /// Takes a [`crate::certificates::Join`] and gives a [`crate::certificates::Joined`].
     pub const JOIN: &str = "/leno.dev.v1alpha1.Certificates/Join";
     /// Get a certificate for one that has ended, while people let that be.
@@ -48,6 +54,7 @@ pub mod call {
     pub const TROUBLES: &str = "/leno.dev.v1alpha1.Troubles/Tell";
 }
 
+pub mod beside;
 mod carried;
 pub mod certificates;
 pub mod client;

@@ -50,16 +50,22 @@ impl Cluster {
         let cluster = Self::start(Tier::Node)?;
         cluster.define_gateway_api()?;
         cluster.import(&of_leno()?)?;
-        let state = cluster.folder().join("state");
+        cluster.add_volume("disk")?;
+        Ok(cluster)
+    }
+
+    /// A volume for the state of a control plane, which somebody has made by hand.
+    pub fn add_volume(&self, name: &str) -> Result<(), Failure> {
+        let state = self.folder().join(format!("state-{name}"));
         // Nobody gives such a volume to whom a pod runs as.
         let made = fs::create_dir(&state).and_then(|()| chown(&state, Some(USER), Some(USER)));
         made.map_err(Failure::of(state.display().to_string()))?;
-        cluster.apply(&format!(
-            "{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: disk}}, spec: {{\
+        self.apply(&format!(
+            "{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: {name}}}, spec: {{\
              capacity: {{storage: 2Gi}}, accessModes: [ReadWriteOnce], hostPath: {{path: '{}'}}}}}}",
             state.display()
         ))?;
-        Ok(cluster)
+        Ok(())
     }
 
     /// `leno`, for this cluster.

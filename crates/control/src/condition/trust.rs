@@ -301,14 +301,23 @@ fn not_given(troubled: &Troubled, seen: &Seen<'_>) -> Finding {
     };
     let (code, message, in_force) = match &seen.authority {
         None => (
-            Code::T019,
+            match code {
+                Code::T026 => Code::T026,
+                _ => Code::T019,
+            },
             format!("{} has given nothing yet. {tries}: {why}.", troubled.source),
             "nothing is signed: nobody can join",
         ),
         Some(authority) => {
             let left = span(authority.intermediate.left(seen.now));
             let message = format!("Ends in {left}. {}: {tries}: {why}.", troubled.source);
-            (*code, message, "the valid certificates; no call has failed")
+            let in_force = match code {
+                Code::T026 => {
+                    "what it said last of roots and revocations; while it is gone, nobody writes status and events"
+                }
+                _ => "the valid certificates; no call has failed",
+            };
+            (*code, message, in_force)
         }
     };
     let place = troubled.origin.place.as_ref();

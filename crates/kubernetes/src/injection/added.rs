@@ -4,7 +4,7 @@
 use k8s_openapi::api::core::v1::PodSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use leno_model::view::WhileAway;
-use leno_resources::pod::{SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS};
+use leno_resources::pod::{CONTROL, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS};
 use serde_json::{Value, json};
 
 use super::{CAPTURE, Injection, PROXY, Placement, UID};
@@ -60,6 +60,7 @@ impl Injection {
             }
             None => add("/spec/volumes", json!([token(), state()])),
         }
+        changes.extend(self.label(meta));
         changes.extend(waiting(meta, spec));
         changes
     }
@@ -70,6 +71,20 @@ impl Injection {
             Placement::Sidecar => vec![self.capture(meta), self.proxy()],
             Placement::Node => vec![self.proxy()],
         }
+    }
+
+    /// What says by the pod itself which control plane its proxy follows, whatever its namespace will say.
+    fn label(&self, meta: &ObjectMeta) -> Option<Value> {
+        let name = self.name.as_ref()?.as_str();
+        let (path, value) = match &meta.labels {
+            Some(labels) if labels.contains_key(CONTROL) => return None,
+            Some(_) => {
+                let path = format!("/metadata/labels/{}", CONTROL.replace('/', "~1"));
+                (path, json!(name))
+            }
+            None => ("/metadata/labels".to_owned(), json!({CONTROL: name})),
+        };
+        Some(json!({"op": "add", "path": path, "value": value}))
     }
 
     fn capture(&self, meta: &ObjectMeta) -> Value {

@@ -6,6 +6,7 @@ use super::*;
 
 fn injection() -> Injection {
     Injection {
+        name: None,
         image: "leno.dev/leno:1".to_owned(),
         mesh: "leno-mesh:shop.local:00:leno-control.leno-system.svc:15012".to_owned(),
         captured_by: Placement::Sidecar,
@@ -376,4 +377,46 @@ fn a_pod_of_its_nodes_proxy_gets_no_other_and_cannot_get_around_it() {
     let expect = "leno: a pod with hostNetwork shares its node's network: the proxy of its node does not serve it, and \
                   what it calls goes out in plain";
     assert_eq!(left["warnings"], json!([expect]));
+}
+
+#[test]
+fn a_pod_says_itself_whom_its_proxy_follows() {
+    let canary = Injection {
+        name: Some(ControlName::new("canary").unwrap()),
+        ..injection()
+    };
+    let check = |injection: &Injection, labels: Value, expect: Value| {
+        let pod =
+            json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "cart"}]}});
+        let asked = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+                           "request": {"uid": "7", "object": pod}});
+        let answer = injection.review(Placement::Sidecar, asked.to_string().as_bytes());
+        let answer: Value = serde_json::from_slice(&answer.unwrap()).unwrap();
+        let patch = STANDARD.decode(answer["response"]["patch"].as_str().unwrap());
+        let patch: Vec<Value> = serde_json::from_slice(&patch.unwrap()).unwrap();
+        let mut labelled = patch.iter();
+        let labelled = labelled.find(|it| it["path"].as_str().unwrap().starts_with("/metadata"));
+        let labelled = labelled.map_or(Value::Null, |it| json!([it["path"], it["value"]]));
+        assert_eq!(labelled, expect, "{labels}");
+    };
+    let one = json!(["/metadata/labels/leno.dev~1control", "canary"]);
+    check(&canary, json!({"app": "cart"}), one);
+    let all = json!(["/metadata/labels", {"leno.dev/control": "canary"}]);
+    check(&canary, Value::Null, all);
+    check(&canary, json!({"leno.dev/control": "canary"}), Value::Null);
+    check(&injection(), json!({"app": "cart"}), Value::Null);
+}
+
+/// The proxy of a node follows the default control plane, and so do the pods that it serves.
+#[test]
+fn a_pod_of_its_nodes_proxy_names_no_other_control_plane() {
+    let pod = |name: &str| json!({"metadata": {"labels": {"leno.dev/control": name}}, "spec": {"containers": [{"name": "cart"}]}});
+    let refused = answered_for(Placement::Node, &pod("canary"));
+    let message = refused["status"]["message"].as_str().unwrap();
+    assert!(message.contains("leno.dev/control: canary"), "{message}");
+    assert_eq!(
+        answered_for(Placement::Node, &pod("default"))["allowed"],
+        true
+    );
+    assert_eq!(answered(&pod("canary"))["allowed"], true);
 }

@@ -2,6 +2,8 @@
 
 use k8s_openapi::api::core::v1::{Container, PodSpec, SecurityContext};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use leno_model::control_name::DEFAULT_CONTROL;
+use leno_resources::pod::CONTROL;
 
 use super::{CAPTURE, PROXY, Placement, UID};
 
@@ -32,6 +34,7 @@ pub(super) fn refused(
     let mut others_of_our_names = others.iter().copied();
     foreign(meta, spec)
         .or_else(|| others_of_our_names.find_map(called_as_ours))
+        .or_else(|| by_another(placement, meta))
         .or_else(|| by_user(placement, spec, &others))
         .or_else(|| others.iter().copied().find_map(around))
 }
@@ -42,6 +45,18 @@ fn called_as_ours(container: &Container) -> Option<String> {
     [PROXY, CAPTURE].contains(&name.as_str()).then(|| {
         format!(
             "container {name} bears the name of one that Leno adds to pods, and is not that one: call it otherwise"
+        )
+    })
+}
+
+/// Which control plane a pod names that its node's proxy does not follow.
+fn by_another(placement: Placement, meta: &ObjectMeta) -> Option<String> {
+    let named = meta.labels.as_ref()?.get(CONTROL)?;
+    let is_refused = placement == Placement::Node && named != DEFAULT_CONTROL;
+    is_refused.then(|| {
+        format!(
+            "{CONTROL}: {named:.64}: the proxies of nodes follow the default control plane, and so do their pods; leave \
+             that label out, or let the pod have a sidecar"
         )
     })
 }

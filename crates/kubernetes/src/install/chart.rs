@@ -1,6 +1,6 @@
 //! The same objects as a chart of Helm: what is chosen of an installation are its values.
 
-use leno_model::TrustDomain;
+use leno_model::{ControlName, TrustDomain};
 use serde_json::{Value, json};
 
 use super::{Installation, Object, in_yaml, mesh, node, pod, yaml};
@@ -19,15 +19,22 @@ impl Installation {
             kinds,
             control,
             node,
-        } = Parts::open();
-        vec![
+        } = Parts::open(self.name.clone());
+        let mut files = vec![
             file("Chart.yaml", about(release)),
             file("values.yaml", values(self, domain)),
-            file("crds/crds.yaml", in_yaml(&kinds)),
             file("templates/control.yaml", templated(&control)),
-            file("templates/node.yaml", only_if("node", &templated(&node))),
-            file("templates/mesh.yaml", mesh_template(domain)),
-        ]
+        ];
+        // What is there once is the default one's.
+        if self.name.is_none() {
+            files.push(file("crds/crds.yaml", in_yaml(&kinds)));
+            files.push(file(
+                "templates/node.yaml",
+                only_if("node", &templated(&node)),
+            ));
+            files.push(file("templates/mesh.yaml", mesh_template(domain)));
+        }
+        files
     }
 }
 
@@ -41,8 +48,9 @@ struct Parts {
 
 impl Parts {
     /// With what is chosen left open.
-    fn open() -> Self {
+    fn open(name: Option<ControlName>) -> Self {
         let open = Installation {
+            name,
             image: value("image"),
             storage_class: Some(value("storageClass")),
             node: false,
@@ -54,7 +62,8 @@ impl Parts {
                 container["resources"] = value("resources").into();
                 let arguments = container["args"].as_array_mut().into_iter().flatten();
                 let mut behind = arguments.skip_while(|it| *it != pod::CAPTURED_BY).skip(1);
-                if let Some(by) = behind.next() {
+                // One beside the default one brings no proxies of nodes, and goes by none.
+                if let Some(by) = behind.next().filter(|_| open.name.is_none()) {
                     *by = BY.into();
                 }
             }
@@ -112,7 +121,7 @@ fn values(chosen: &Installation, domain: &TrustDomain) -> String {
     let one = |about: &str, name: &str, value: &Value| {
         format!("# {about}\n{}", yaml::written(&json!({name: value})))
     };
-    [
+    let mut values = vec![
         one(
             "The image of the control plane and of pods' proxies",
             "image",
@@ -124,22 +133,24 @@ fn values(chosen: &Installation, domain: &TrustDomain) -> String {
             &json!(chosen.storage_class),
         ),
         one(
-            "Whether there is a proxy on each node, for pods of leno.dev/dataplane-mode: node, and so that no other needs NET_ADMIN",
-            "node",
-            &json!(chosen.node),
-        ),
-        one(
             "What the control plane asks for",
             "resources",
             &resources.unwrap_or_default(),
         ),
-        one(
+    ];
+    if chosen.name.is_none() {
+        values.push(one(
+            "Whether there is a proxy on each node, for pods of leno.dev/dataplane-mode: node, and so that no other needs NET_ADMIN",
+            "node",
+            &json!(chosen.node),
+        ));
+        values.push(one(
             "The trust domain of a Mesh that is made; null: none is, since there is one",
             "trustDomain",
             &json!(domain.as_str()),
-        ),
-    ]
-    .join("\n")
+        ));
+    }
+    values.join("\n")
 }
 
 #[cfg(test)]
@@ -169,6 +180,7 @@ mod tests {
     #[test]
     fn what_a_chart_makes_is_what_is_installed() {
         let chosen = Installation {
+            name: None,
             image: "leno.test/leno:1".to_owned(),
             storage_class: Some("fast".to_owned()),
             node: true,
@@ -211,6 +223,18 @@ mod tests {
             inside(text("leno/templates/mesh.yaml")),
             all(&in_yaml(&[mesh(&domain)]))
         );
+        let beside = Installation {
+            name: Some(ControlName::new("canary").unwrap()),
+            node: false,
+            ..chosen.clone()
+        };
+        let files_beside = beside.chart(&domain, "1.2.3");
+        let paths: Vec<_> = files_beside.iter().map(|(path, _)| &**path).collect();
+        let expect = ["Chart.yaml", "values.yaml", "templates/control.yaml"];
+        assert_eq!(paths, expect.map(|path| format!("leno/{path}")));
+        let control = filled(&files_beside[2].1);
+        assert_eq!(all(&control), all(&in_yaml(&beside.objects())));
+
         let values = text("leno/values.yaml");
         for line in [
             "image: leno.test/leno:1",

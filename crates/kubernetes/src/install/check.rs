@@ -7,10 +7,10 @@ mod rights;
 mod storage;
 
 use kube::Error;
-use leno_model::{Code, Severity, TrustDomain};
+use leno_model::{Code, ControlName, Severity, TrustDomain};
 use leno_resources::spellings;
 
-use super::{Installation, NotApplied, Object, spelling};
+use super::{Installation, NAMESPACE, NotApplied, Object, spelling};
 use crate::cluster::Cluster;
 use crate::document;
 use crate::words::in_words;
@@ -83,11 +83,36 @@ impl Cluster {
         self.storage(chosen, &mut checked).await;
         self.other_meshes(&mut checked).await;
         self.namespaces(chosen, &mut checked).await;
+        if let Some(name) = &chosen.name {
+            self.default_one(name, &mut checked).await?;
+        }
         if chosen.node {
             self.own_namespace(&mut checked).await;
         }
         self.meshes(domain, &mut checked).await;
         Ok(checked)
+    }
+
+    /// Whether there is a default control plane for one of this name to stand beside.
+    async fn default_one(
+        &self,
+        name: &ControlName,
+        checked: &mut Checked,
+    ) -> Result<(), NotApplied> {
+        let there = self.control_planes().await?;
+        if there.contains(&None) {
+            let told = format!("is there, and {name} beside it takes its trust from there");
+            checked.passed.push(("default", told));
+            return Ok(());
+        }
+        let message = format!(
+            "there is no control plane in {NAMESPACE} that has no name: {name} would wait for it"
+        );
+        checked.problems.push(Problem {
+            next: Some("leno install".to_owned()),
+            ..Problem::error(Code::K024, message)
+        });
+        Ok(())
     }
 
     async fn version(&self, checked: &mut Checked) -> Result<(), NotApplied> {

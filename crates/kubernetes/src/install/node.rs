@@ -145,8 +145,8 @@ const BESIDE: i32 = 5;
 /// Where the plugin asks it.
 const SOCKET: &str = "/run/leno/node.sock";
 /// Where it finds what proves it to the control plane.
-const TOKENS: &str = "/var/run/secrets/leno.dev";
-const TOKEN: &str = "token";
+pub(super) const TOKENS: &str = "/var/run/secrets/leno.dev";
+pub(super) const TOKEN: &str = "token";
 
 fn folder((name, path, _): (&str, &str, &str)) -> Volume {
     Volume {
@@ -159,14 +159,14 @@ fn folder((name, path, _): (&str, &str, &str)) -> Volume {
     }
 }
 
-fn volumes() -> Vec<Volume> {
+/// What proves a pod to the control plane.
+pub(super) fn token() -> Volume {
     let token = ServiceAccountTokenProjection {
         audience: Some("leno".to_owned()),
         expiration_seconds: Some(3600),
         path: TOKEN.to_owned(),
     };
-    let mut volumes: Vec<_> = FOLDERS.map(folder).into();
-    volumes.push(Volume {
+    Volume {
         name: TOKEN.to_owned(),
         projected: Some(ProjectedVolumeSource {
             sources: Some(vec![VolumeProjection {
@@ -176,7 +176,12 @@ fn volumes() -> Vec<Volume> {
             ..ProjectedVolumeSource::default()
         }),
         ..Volume::default()
-    });
+    }
+}
+
+fn volumes() -> Vec<Volume> {
+    let mut volumes: Vec<_> = FOLDERS.map(folder).into();
+    volumes.push(token());
     volumes.push(Volume {
         name: "state".to_owned(),
         empty_dir: Some(EmptyDirVolumeSource {
@@ -384,6 +389,7 @@ mod tests {
 
     fn chosen() -> Installation {
         Installation {
+            name: None,
             image: "leno.test/leno:1".to_owned(),
             storage_class: None,
             node: true,

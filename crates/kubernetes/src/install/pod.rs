@@ -13,19 +13,27 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use leno_model::ControlName;
+use leno_resources::pod::{CONTROL as CONTROL_LABEL, CONTROL_BESIDE};
 
-use super::{CONTROL, Installation, NAMESPACE, Object, PORT, labels, named, selector};
+use super::node::{TOKEN, TOKENS, token};
+use super::{Installation, NAMESPACE, Object, PORT, called, labels, named, selector};
 
-/// By which the control plane's pods are found, and nothing else is.
-pub(super) fn own() -> BTreeMap<String, String> {
-    selector("control")
+/// By which the pods of a control plane are found, and nothing else is.
+pub(super) fn own(name: Option<&ControlName>) -> BTreeMap<String, String> {
+    let Some(name) = name else {
+        return selector("control");
+    };
+    let mut own = selector(CONTROL_BESIDE);
+    own.insert(CONTROL_LABEL.to_owned(), name.to_string());
+    own
 }
 
 /// Where its state is kept, how it is reached, and what runs.
 pub(super) fn all(chosen: &Installation) -> [Object; 3] {
     [
         Object::of(&claim(chosen)),
-        Object::of(&service()),
+        Object::of(&service(chosen)),
         Object::of(&deployment(chosen)),
     ]
 }
@@ -59,7 +67,7 @@ pub(super) const CAPTURED_BY: &str = "--captured-by";
 /// The keys of the CA are in it: it outlives every pod.
 fn claim(chosen: &Installation) -> PersistentVolumeClaim {
     PersistentVolumeClaim {
-        metadata: named(CONTROL),
+        metadata: named(&called(chosen.name.as_ref())),
         spec: Some(PersistentVolumeClaimSpec {
             access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
             resources: Some(VolumeResourceRequirements {
@@ -73,7 +81,7 @@ fn claim(chosen: &Installation) -> PersistentVolumeClaim {
     }
 }
 
-fn service() -> Service {
+fn service(chosen: &Installation) -> Service {
     let port = ServicePort {
         name: Some("control".to_owned()),
         port: PORT.into(),
@@ -81,9 +89,9 @@ fn service() -> Service {
         ..ServicePort::default()
     };
     Service {
-        metadata: named(CONTROL),
+        metadata: named(&called(chosen.name.as_ref())),
         spec: Some(ServiceSpec {
-            selector: Some(own()),
+            selector: Some(own(chosen.name.as_ref())),
             ports: Some(vec![port]),
             ..ServiceSpec::default()
         }),
@@ -92,14 +100,15 @@ fn service() -> Service {
 }
 
 fn deployment(chosen: &Installation) -> Deployment {
+    let own = own(chosen.name.as_ref());
     let mut all = labels();
-    all.extend(own());
+    all.extend(own.clone());
     Deployment {
-        metadata: named(CONTROL),
+        metadata: named(&called(chosen.name.as_ref())),
         spec: Some(DeploymentSpec {
             replicas: Some(1),
             selector: LabelSelector {
-                match_labels: Some(own()),
+                match_labels: Some(own),
                 ..LabelSelector::default()
             },
             // Two would want the same store.
@@ -121,8 +130,11 @@ fn deployment(chosen: &Installation) -> Deployment {
 }
 
 fn pod(chosen: &Installation) -> PodSpec {
+    let own = called(chosen.name.as_ref());
+    let mut volumes: Vec<_> = FOLDERS.map(|(name, _)| volume(name, &own)).into();
+    volumes.extend(chosen.name.as_ref().map(|_| token()));
     PodSpec {
-        service_account_name: Some(CONTROL.to_owned()),
+        service_account_name: Some(own),
         // Variables named after Services are for programs that know no DNS.
         enable_service_links: Some(false),
         node_selector: Some(BTreeMap::from([(
@@ -142,18 +154,18 @@ fn pod(chosen: &Installation) -> PodSpec {
             ..PodSecurityContext::default()
         }),
         containers: vec![container(chosen)],
-        volumes: Some(FOLDERS.map(|(name, _)| volume(name)).into()),
+        volumes: Some(volumes),
         ..PodSpec::default()
     }
 }
 
 /// The state is the claim's; the rest is the pod's, and gone with it.
-fn volume(name: &str) -> Volume {
+fn volume(name: &str, own: &str) -> Volume {
     let is_state = name == "state";
     Volume {
         name: name.to_owned(),
         persistent_volume_claim: is_state.then(|| PersistentVolumeClaimVolumeSource {
-            claim_name: CONTROL.to_owned(),
+            claim_name: own.to_owned(),
             ..PersistentVolumeClaimVolumeSource::default()
         }),
         empty_dir: (!is_state).then(EmptyDirVolumeSource::default),
@@ -162,15 +174,16 @@ fn volume(name: &str) -> Volume {
 }
 
 fn container(chosen: &Installation) -> Container {
+    let own = called(chosen.name.as_ref());
     let (listen, advertise) = (
         format!("[::]:{PORT}"),
-        format!("{CONTROL}.{NAMESPACE}.svc:{PORT}"),
+        format!("{own}.{NAMESPACE}.svc:{PORT}"),
     );
     let captured_by = match chosen.node {
         true => "node",
         false => "pod",
     };
-    let arguments = [
+    let mut arguments = vec![
         "control",
         "--kubernetes",
         "--sidecar",
@@ -191,20 +204,24 @@ fn container(chosen: &Installation) -> Container {
         "--socket",
         SOCKET,
     ];
+    let mut mounts: Vec<_> = FOLDERS.map(mount).into();
+    let token = format!("{TOKENS}/{TOKEN}");
+    if let Some(name) = &chosen.name {
+        arguments.extend(["--name", name.as_str(), "--oidc-token", &token]);
+        mounts.push(VolumeMount {
+            read_only: Some(true),
+            ..mount((TOKEN, TOKENS))
+        });
+    }
     let port = |(name, port): (&str, u16)| ContainerPort {
         name: Some(name.to_owned()),
         container_port: port.into(),
         ..ContainerPort::default()
     };
-    let mount = |(name, path): (&str, &str)| VolumeMount {
-        name: name.to_owned(),
-        mount_path: path.to_owned(),
-        ..VolumeMount::default()
-    };
     Container {
         name: "control".to_owned(),
         image: Some(chosen.image.clone()),
-        args: Some(arguments.map(str::to_owned).into()),
+        args: Some(arguments.into_iter().map(str::to_owned).collect()),
         // kubectl exec deploy/leno-control -- /leno check
         env: Some(vec![EnvVar {
             name: "LENO_CONTEXT".to_owned(),
@@ -229,10 +246,18 @@ fn container(chosen: &Installation) -> Container {
             read_only_root_filesystem: Some(true),
             ..SecurityContext::default()
         }),
-        volume_mounts: Some(FOLDERS.map(mount).into()),
+        volume_mounts: Some(mounts),
         // A crash says why where `kubectl describe` shows it.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
+    }
+}
+
+fn mount((name, path): (&str, &str)) -> VolumeMount {
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        ..VolumeMount::default()
     }
 }
 

@@ -7,9 +7,9 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::Api;
 use kube::api::ListParams;
-use leno_model::Code;
+use leno_model::{Code, ControlName};
 
-use super::{CONTROL, NAMESPACE, node, pod};
+use super::{NAMESPACE, called, node, pod};
 use crate::cluster::Cluster;
 use crate::words::in_words;
 
@@ -30,14 +30,15 @@ pub struct NotReady {
 const LOOK: Duration = Duration::from_millis(500);
 
 impl Cluster {
-    /// Waits until the control plane is ready as it was applied last, and tells each time that it waits for
-    /// something else.
+    /// Waits until the control plane of this name is ready as it was applied last, and tells each time that it waits
+    /// for something else.
     pub async fn until_ready(
         &self,
+        name: Option<&ControlName>,
         patience: Duration,
         tell: impl FnMut(&str),
     ) -> Result<(), NotReady> {
-        let waited = until(patience, async || self.control_waits_for().await, tell);
+        let waited = until(patience, async || self.control_waits_for(name).await, tell);
         waited.await.map_err(|why| NotReady {
             who: "the control plane is not ready",
             patience,
@@ -63,15 +64,15 @@ impl Cluster {
     }
 
     /// What the control plane waits for; nothing, if it is ready.
-    async fn control_waits_for(&self) -> Option<String> {
+    async fn control_waits_for(&self, name: Option<&ControlName>) -> Option<String> {
         let deployments = Api::<Deployment>::namespaced(self.client.clone(), NAMESPACE);
-        match deployments.get_opt(CONTROL).await {
+        match deployments.get_opt(&called(name)).await {
             Ok(Some(deployment)) if is_ready(&deployment) => return None,
             Ok(Some(_)) => {}
             Ok(None) => return Some("there is no Deployment yet".to_owned()),
             Err(why) => return Some(in_words(&why)),
         }
-        Some(match self.pods_of(&pod::own()).await {
+        Some(match self.pods_of(&pod::own(name)).await {
             Ok(pods) => match pods.iter().max_by_key(|pod| begun(pod)) {
                 Some(pod) => of_pod(pod),
                 None => "there is no pod yet".to_owned(),

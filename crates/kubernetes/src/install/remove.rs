@@ -1,13 +1,15 @@
 //! What of an installation is in a cluster, and taking it away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Error;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams};
+use leno_model::ControlName;
 use serde_json::{Value, json};
 
+use super::beside::{Named, listed};
 use super::{Installation, NotApplied, Object, labels, node, spelling};
 use crate::cluster::Cluster;
 use crate::injection::PROXY;
@@ -25,17 +27,31 @@ pub struct Installed {
     pub stays: Vec<(Object, usize)>,
     /// Routes whose status says something of ours: how many.
     pub reported: usize,
-    /// How many pods have a proxy, by namespace.
+    /// How many of its pods have a proxy, by namespace.
     pub proxies: BTreeMap<String, usize>,
+    /// The control planes that are there beside it; the default one has no name.
+    pub others: BTreeSet<Option<ControlName>>,
+    /// The namespaces that name it.
+    pub naming: Vec<String>,
 }
 
 impl Cluster {
-    /// Looks what of an installation is there; with `objects`, the kinds of which there are objects go too, and these
-    /// with them.
-    pub async fn installed(&self, objects: bool) -> Result<Installed, NotApplied> {
-        let mut installed = Installed::default();
+    /// Looks what of the installation of this name is there; with `objects`, the kinds of which there are objects go
+    /// too, and these with them. What several have in common goes with the last of them.
+    pub async fn installed(
+        &self,
+        name: Option<&ControlName>,
+        objects: bool,
+    ) -> Result<Installed, NotApplied> {
+        let mut others = self.control_planes().await?;
+        others.remove(&name.cloned());
+        let is_last = others.is_empty();
+        let mut installed = Installed {
+            others,
+            ..Installed::default()
+        };
         let mut kinds = Vec::new();
-        for object in all().into_iter().rev() {
+        for object in all(name, is_last).into_iter().rev() {
             if !self.is_there(&object).await? {
                 continue;
             }
@@ -56,8 +72,13 @@ impl Cluster {
                 _ => installed.stays.push((kind, others)),
             }
         }
-        installed.reported = self.told_routes().await?.len();
-        installed.proxies = self.proxies().await?;
+        // The default one writes it.
+        if name.is_none() || is_last {
+            installed.reported = self.told_routes().await?.len();
+        }
+        let named = self.named_by_namespaces().await?;
+        installed.proxies = self.proxies(name, &named).await?;
+        installed.naming = name.map_or_else(Vec::new, |name| named.naming(name));
         Ok(installed)
     }
 
@@ -164,18 +185,18 @@ impl Cluster {
         Ok(told)
     }
 
-    async fn proxies(&self) -> Result<BTreeMap<String, usize>, NotApplied> {
-        let pods = Api::<Pod>::all(self.client.clone());
-        let listed = pods.list(&ListParams::default()).await;
-        let listed = listed.map_err(|why| {
-            let resource = ApiResource::erase::<Pod>(&());
-            let body = json!({"metadata": {"name": "pods"}});
-            NotApplied::of(&Object { resource, body }, &why)
-        })?;
+    async fn proxies(
+        &self,
+        name: Option<&ControlName>,
+        named: &Named,
+    ) -> Result<BTreeMap<String, usize>, NotApplied> {
+        let pods = listed(&Api::<Pod>::all(self.client.clone()), "pods").await?;
         let mut proxies = BTreeMap::new();
-        for pod in listed.items.iter().filter(|pod| has_proxy(pod)) {
+        for pod in pods.iter().filter(|pod| has_proxy(pod)) {
             let namespace = pod.metadata.namespace.clone().unwrap_or_default();
-            *proxies.entry(namespace).or_default() += 1;
+            if named.is_served_by(name, &namespace, pod.metadata.labels.as_ref()) {
+                *proxies.entry(namespace).or_default() += 1;
+            }
         }
         Ok(proxies)
     }
@@ -186,16 +207,32 @@ impl Cluster {
     }
 }
 
-/// All that may be there.
-fn all() -> Vec<Object> {
-    let any = Installation {
+/// All that may be there of the installation of this name, with what several have in common if it is the last.
+fn all(name: Option<&ControlName>, is_last: bool) -> Vec<Object> {
+    let default = Installation {
+        name: None,
         image: String::new(),
         storage_class: None,
         node: true,
     };
-    let mut objects = any.objects();
-    objects.push(node::clearing(&any.image));
+    let mut objects = default.objects();
+    objects.push(node::clearing(&default.image));
+    match name {
+        None => objects.retain(|object| is_last || !object.is_of_all()),
+        Some(name) => {
+            objects.retain(|object| is_last && object.is_of_all());
+            let name = Some(name.clone());
+            objects.extend(Installation { name, ..default }.objects());
+        }
+    }
     objects
+}
+
+impl Object {
+    /// Whether several control planes have it in common.
+    fn is_of_all(&self) -> bool {
+        matches!(self.kind(), "CustomResourceDefinition" | "Namespace")
+    }
 }
 
 /// How often it is looked whether something is gone.
@@ -212,6 +249,22 @@ fn has_proxy(pod: &Pod) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_several_have_in_common_goes_with_the_last() {
+        let canary = ControlName::new("canary").unwrap();
+        let told = |name: Option<&ControlName>, is_last| {
+            let all = all(name, is_last);
+            let is_of_all = |object: &&Object| object.is_of_all();
+            (all.iter().filter(is_of_all).count(), all.len())
+        };
+        let (common, all) = told(None, true);
+        assert!(common > 1);
+        assert_eq!(told(None, false), (0, all - common));
+        let (none, own) = told(Some(&canary), false);
+        assert_eq!(none, 0);
+        assert_eq!(told(Some(&canary), true), (common, own + common));
+    }
 
     #[test]
     fn a_pod_has_a_proxy_before_its_containers_or_beside_them() {

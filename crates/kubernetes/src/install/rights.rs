@@ -4,27 +4,29 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject};
+use leno_model::ControlName;
 use leno_resources::spellings;
 
-use super::{CONTROL, NAMESPACE, Object, named, named_everywhere};
-use crate::webhook::WEBHOOK;
+use super::{NAMESPACE, Object, called, named, named_everywhere};
+use crate::webhook::configuration;
 use crate::{document, pod, status};
 
 /// Whom the control plane acts as, and what that account may.
-pub(super) fn all() -> [Object; 3] {
+pub(super) fn all(name: Option<&ControlName>) -> [Object; 3] {
+    let own = called(name);
     let account = ServiceAccount {
-        metadata: named(CONTROL),
+        metadata: named(&own),
         ..ServiceAccount::default()
     };
     let allowed = ClusterRole {
-        metadata: named_everywhere(),
-        rules: Some(rules()),
+        metadata: named_everywhere(&own),
+        rules: Some(rules(name)),
         ..ClusterRole::default()
     };
     let binding = ClusterRoleBinding {
-        metadata: named_everywhere(),
-        role_ref: role("ClusterRole"),
-        subjects: Some(vec![control_plane()]),
+        metadata: named_everywhere(&own),
+        role_ref: role("ClusterRole", &own),
+        subjects: Some(vec![control_plane(&own)]),
     };
     [
         Object::of(&account),
@@ -34,25 +36,26 @@ pub(super) fn all() -> [Object; 3] {
 }
 
 /// The control plane, as whom something is allowed.
-pub(super) fn control_plane() -> Subject {
+pub(super) fn control_plane(own: &str) -> Subject {
     Subject {
         kind: "ServiceAccount".to_owned(),
-        name: CONTROL.to_owned(),
+        name: own.to_owned(),
         namespace: Some(NAMESPACE.to_owned()),
         ..Subject::default()
     }
 }
 
 /// Its own role, of this kind.
-pub(super) fn role(kind: &str) -> RoleRef {
+pub(super) fn role(kind: &str, own: &str) -> RoleRef {
     RoleRef {
         api_group: Some("rbac.authorization.k8s.io".to_owned()),
         kind: kind.to_owned(),
-        name: CONTROL.to_owned(),
+        name: own.to_owned(),
     }
 }
 
-fn rules() -> Vec<PolicyRule> {
+/// One that stands beside the default one reads the same, and reports nothing.
+fn rules(name: Option<&ControlName>) -> Vec<PolicyRule> {
     let mut seen = BTreeMap::<String, Vec<String>>::new();
     let mut reported = BTreeMap::<String, Vec<String>>::new();
     for kind in [pod::pods(), pod::nodes()] {
@@ -71,10 +74,12 @@ fn rules() -> Vec<PolicyRule> {
     }
     let mut rules = Vec::new();
     rules.extend(seen.into_iter().map(|it| rule(it, &["list", "watch"])));
-    rules.extend(reported.into_iter().map(|it| rule(it, &["patch"])));
-    // What is wrong with a pod is told beside it.
-    let events = (String::new(), texts(&["events"]));
-    rules.push(rule(events, &["create"]));
+    if name.is_none() {
+        rules.extend(reported.into_iter().map(|it| rule(it, &["patch"])));
+        // What is wrong with a pod is told beside it.
+        let events = (String::new(), texts(&["events"]));
+        rules.push(rule(events, &["create"]));
+    }
     // What proves the tokens of service accounts.
     rules.push(PolicyRule {
         non_resource_urls: Some(texts(&[
@@ -84,13 +89,14 @@ fn rules() -> Vec<PolicyRule> {
         verbs: texts(&["get"]),
         ..PolicyRule::default()
     });
-    let webhooks = texts(&[
-        "mutatingwebhookconfigurations",
-        "validatingwebhookconfigurations",
-    ]);
+    let mut webhooks = texts(&["mutatingwebhookconfigurations"]);
+    webhooks.extend(
+        name.is_none()
+            .then(|| "validatingwebhookconfigurations".to_owned()),
+    );
     let webhooks = ("admissionregistration.k8s.io".to_owned(), webhooks);
     rules.push(PolicyRule {
-        resource_names: Some(texts(&[WEBHOOK])),
+        resource_names: Some(vec![configuration(name)]),
         ..rule(webhooks, &["get", "patch"])
     });
     rules
@@ -132,7 +138,7 @@ mod tests {
 
     #[test]
     fn it_may_look_at_what_a_mesh_is_made_of_and_change_nothing_but_what_it_reports() {
-        let told: Vec<_> = rules().iter().map(told).collect();
+        let told: Vec<_> = rules(None).iter().map(told).collect();
         let expect = [
             r#"list watch: "" namespaces nodes pods services"#,
             r#"list watch: "discovery.k8s.io" endpointslices"#,
@@ -146,5 +152,17 @@ mod tests {
             r#"get patch: "admissionregistration.k8s.io" mutatingwebhookconfigurations validatingwebhookconfigurations only leno"#,
         ];
         assert_eq!(told, expect);
+    }
+
+    #[test]
+    fn one_beside_the_default_one_may_read_the_same_and_report_nothing() {
+        let canary = ControlName::new("canary").unwrap();
+        let all = |name| rules(name).iter().map(told).collect::<Vec<_>>();
+        let (default, canary) = (all(None), all(Some(&canary)));
+        let more: Vec<_> = canary.iter().filter(|it| !default.contains(it)).collect();
+        let webhooks = r#"get patch: "admissionregistration.k8s.io" mutatingwebhookconfigurations only leno-canary"#;
+        assert_eq!(more, [webhooks]);
+        let changes = |told: &&String| told.starts_with("patch") || told.starts_with("create");
+        assert_eq!(canary.iter().find(changes), None);
     }
 }

@@ -5,9 +5,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
 use kube::Error;
 use kube::api::{Api, Patch, PatchParams};
+use leno_model::ControlName;
 use serde_json::json;
 
-use super::{CONTROL, NAMESPACE, Object, named, rights};
+use super::{NAMESPACE, Object, called, named, rights};
 use crate::cluster::Cluster;
 
 /// What it is called.
@@ -39,32 +40,51 @@ impl Cluster {
     }
 }
 
-/// The object, and the right to fill it in.
-pub(super) fn all() -> [Object; 3] {
-    let map = ConfigMap {
+impl Cluster {
+    /// What nodes' proxies, and control planes beside the default one, are told: where the mesh is, if that was told.
+    pub async fn mesh_told(&self) -> Result<Option<String>, NotTold> {
+        let api = Api::<ConfigMap>::namespaced(self.client.clone(), NAMESPACE);
+        let map = api.get_opt(MESH).await;
+        let map = map.map_err(|why| NotTold(Box::new(why)))?;
+        Ok(map.and_then(|map| map.data?.remove(KEY)))
+    }
+}
+
+/// The object.
+pub(super) fn map() -> Object {
+    Object::of(&ConfigMap {
         metadata: named(MESH),
         ..ConfigMap::default()
+    })
+}
+
+/// The right to fill it in, or, of one that stands beside the default one, to find that by it.
+pub(super) fn rights(name: Option<&ControlName>) -> [Object; 2] {
+    let own = called(name);
+    let verbs = match name {
+        None => vec!["get".to_owned(), "patch".to_owned()],
+        Some(_) => vec!["get".to_owned()],
     };
     let role = Role {
-        metadata: named(CONTROL),
-        rules: Some(vec![right()]),
+        metadata: named(&own),
+        rules: Some(vec![right(verbs)]),
     };
     let binding = RoleBinding {
-        metadata: named(CONTROL),
-        role_ref: rights::role("Role"),
-        subjects: Some(vec![rights::control_plane()]),
+        metadata: named(&own),
+        role_ref: rights::role("Role", &own),
+        subjects: Some(vec![rights::control_plane(&own)]),
     };
-    [Object::of(&map), Object::of(&role), Object::of(&binding)]
+    [Object::of(&role), Object::of(&binding)]
 }
 
 /// To this one object, and to make none.
-fn right() -> PolicyRule {
+fn right(verbs: Vec<String>) -> PolicyRule {
     let one = |word: &str| Some(vec![word.to_owned()]);
     PolicyRule {
         api_groups: one(""),
         resources: one("configmaps"),
         resource_names: one(MESH),
-        verbs: vec!["get".to_owned(), "patch".to_owned()],
+        verbs,
         ..PolicyRule::default()
     }
 }

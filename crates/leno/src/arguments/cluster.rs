@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use leno_model::TrustDomain;
+use leno_model::{Code, ControlName, TrustDomain};
 
 use super::time;
 
@@ -24,6 +24,8 @@ pub(crate) struct Reached {
 #[command(after_help = "Examples:\n  \
     leno install                          checks, shows what would change, asks, waits until it is ready\n  \
     leno install --node                   with a proxy on each node, for pods that get none in them\n  \
+    leno install --name canary --image shop.example/leno:2\n                                        \
+    another beside it, for pods that say leno.dev/control: canary\n  \
     leno install --print yaml | kubectl apply --server-side -f -\n  \
     leno install --print helm --to leno.tgz\n  \
     then:  helm install leno leno.tgz --namespace leno-system --create-namespace\n\n\
@@ -32,6 +34,11 @@ pub(crate) struct Reached {
 pub(crate) struct Install {
     #[command(flatten)]
     pub(crate) reached: Reached,
+
+    /// Beside the default control plane, one of this name: it serves the proxies in pods that are labelled
+    /// leno.dev/control: NAME, or whose namespace is
+    #[arg(long, value_name = "NAME", value_parser = control_name, conflicts_with = "trust_domain")]
+    pub(crate) name: Option<ControlName>,
 
     /// The image of the control plane and of pods' proxies, where the cluster's nodes find it; cargo xtask
     /// image makes one
@@ -92,6 +99,10 @@ pub(crate) struct Uninstall {
     #[command(flatten)]
     pub(crate) reached: Reached,
 
+    /// Only the control plane of this name; without it, the default one. What they have in common goes with the last
+    #[arg(long, value_name = "NAME", value_parser = control_name)]
+    pub(crate) name: Option<ControlName>,
+
     /// Do it without asking
     #[arg(short = 'y', long)]
     pub(crate) yes: bool,
@@ -140,6 +151,12 @@ pub(crate) enum Printed {
 
 /// What `cargo xtask image` calls it.
 pub(crate) const IMAGE: &str = concat!("leno.dev/leno:", env!("CARGO_PKG_VERSION"));
+
+/// A name that a control plane beside the default one can have.
+pub(crate) fn control_name(text: &str) -> Result<ControlName, String> {
+    let (code, slug) = (Code::K022, Code::K022.slug());
+    ControlName::new(text).map_err(|why| format!("{code} {slug}: {why}"))
+}
 
 fn domain(text: &str) -> Result<TrustDomain, String> {
     TrustDomain::new(text).map_err(|error| error.to_string())

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use leno_model::Name;
+use leno_model::{ControlName, Name};
 use leno_wire::MeshAddress;
 
 use super::Output;
 use super::at::{Advertised, At};
 use super::change::{Apply, Delete, Diff, History, Override, Plan, Policy, Rollback, Watch};
+use super::cluster::control_name;
 use super::trust::Token;
 use crate::command::contexts::KUBECONFIG;
 
@@ -172,6 +173,15 @@ pub(crate) struct ControlRun {
         requires = "sidecar"
     )]
     pub(crate) captured_by: CapturedBy,
+
+    /// Beside the default control plane of the cluster, as the one of this name: it takes its trust from that one, and
+    /// reports nothing
+    #[arg(long, value_name = "NAME", requires_all = ["kubernetes", "oidc_token"], value_parser = control_name)]
+    pub(crate) name: Option<ControlName>,
+
+    /// The file with the token of its service account for the audience leno, which proves it to the default one
+    #[arg(long, value_name = "FILE", requires = "name")]
+    pub(crate) oidc_token: Option<PathBuf>,
 
     /// A folder of objects that is watched; repeatable
     #[arg(long, value_name = "DIR")]

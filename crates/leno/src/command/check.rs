@@ -23,7 +23,7 @@ pub(crate) fn run(options: &Check, terminal: &mut Terminal) -> anyhow::Result<An
             kubeconfig: options.kubeconfig.clone(),
             kube_context: options.kube_context.clone(),
         };
-        return install::check(&reached, options.node, terminal);
+        return install::check(&reached, options.name.clone(), options.node, terminal);
     }
     let namespace = options.namespace.as_deref().unwrap_or("default");
     match options.subject.input(namespace) {

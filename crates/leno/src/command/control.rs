@@ -7,7 +7,9 @@ use std::pin::pin;
 use std::{env, io, process};
 
 use anyhow::Context as _;
-use leno_control::{Cluster, Control, Desk, Event, LocalKeys, Members, Replicas, Settings, Url};
+use leno_control::{
+    Beside, Cluster, Control, Desk, Event, LocalKeys, Members, Replicas, Settings, Url,
+};
 use leno_dashboard::{Broken, Port};
 use leno_model::TrustDomain;
 use tokio::signal::unix::{SignalKind, signal};
@@ -52,6 +54,7 @@ pub(crate) fn run(options: &fleet::ControlRun, terminal: &mut Terminal) -> anyho
         metrics: options.metrics,
         sidecar: options.sidecar.clone(),
         node_capture: options.captured_by == fleet::CapturedBy::Node,
+        beside: beside(options),
         keys: LocalKeys {
             folder: options.keys.clone(),
             loopback: options.keys_on_loopback,
@@ -123,6 +126,12 @@ fn begin_anew() -> io::Error {
         again.arg0(name);
     }
     again.args(arguments).exec()
+}
+
+/// How it stands beside the default control plane of a cluster, if it does.
+fn beside(options: &fleet::ControlRun) -> Option<Beside> {
+    let (name, token) = options.name.clone().zip(options.oidc_token.clone())?;
+    Some(Beside { name, token })
 }
 
 /// What makes it one of several, if something does.

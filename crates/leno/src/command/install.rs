@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use leno_kubernetes::Cluster;
 use leno_kubernetes::install::{
-    Change, Checked, Installation, NAMESPACE, NotApplied, NotReady, Object, in_yaml, mesh,
+    Change, Checked, Installation, NAMESPACE, NotApplied, NotReady, Object, called, in_yaml, mesh,
 };
-use leno_model::{Severity, TrustDomain};
+use leno_model::{Code, ControlName, Severity, TrustDomain};
 
 use crate::arguments::cluster::{IMAGE, Install, Printed, Reached};
 use crate::command::Answer;
@@ -24,7 +24,11 @@ const DOMAIN: &str = "cluster.local";
 
 /// Installs a control plane, or prints what that would come to.
 pub(crate) fn run(options: &Install, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    if let Some(name) = options.name.as_ref().filter(|_| options.node) {
+        return nodes_of_another(name, terminal);
+    }
     let chosen = Installation {
+        name: options.name.clone(),
         image: options.image.clone(),
         storage_class: options.storage_class.clone(),
         node: options.node,
@@ -37,6 +41,14 @@ pub(crate) fn run(options: &Install, terminal: &mut Terminal) -> anyhow::Result<
         .enable_all()
         .build()?;
     runtime.block_on(install(options, &chosen, terminal))
+}
+
+/// The proxies of a node are one DaemonSet's: two would both want its pods.
+fn nodes_of_another(name: &ControlName, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let message = format!(
+        "the proxies of nodes are the default control plane's: --node goes without --name {name}"
+    );
+    failed(Code::K023, message, UNCHANGED, terminal)
 }
 
 /// Prints the objects, or writes them to a file. A chart is an archive, and always a file.
@@ -75,13 +87,18 @@ fn domain(options: &Install) -> anyhow::Result<TrustDomain> {
     Ok(named.map_or_else(|| TrustDomain::new(DOMAIN), Ok)?)
 }
 
-/// Says what stands against an installation as it is by default, with nodes' proxies or without, and changes nothing.
+/// Says what stands against an installation of this name, with nodes' proxies or without, and changes nothing.
 pub(crate) fn check(
     reached: &Reached,
+    name: Option<ControlName>,
     node: bool,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
+    if let Some(name) = name.as_ref().filter(|_| node) {
+        return nodes_of_another(name, terminal);
+    }
     let chosen = Installation {
+        name,
         image: IMAGE.to_owned(),
         storage_class: None,
         node,
@@ -114,7 +131,7 @@ async fn install(
     // Who changes something else of an installation does not take them away.
     let chosen = &match cluster.has_node_proxies().await {
         Ok(has) => Installation {
-            node: chosen.node || has,
+            node: chosen.name.is_none() && (chosen.node || has),
             ..chosen.clone()
         },
         Err(why) => return not_applied(&why, UNCHANGED, terminal),
@@ -128,7 +145,7 @@ async fn install(
     if !show(&checked, terminal)? {
         return Ok(Answer::Bad);
     }
-    if checked.meshes.is_empty() {
+    if checked.meshes.is_empty() && chosen.name.is_none() {
         objects.push(mesh(&domain(options)?));
     }
     let changes = match compare(&cluster, objects, options.force).await {
@@ -155,12 +172,23 @@ async fn install(
         let before = "what was there before";
         return failed(why.code, why.to_string(), before, terminal);
     }
-    let ready = Line::new().good("ready").plain(match chosen.node {
-        false => "  the control plane runs in ",
-        true => "  the control plane and a proxy on each node run in ",
-    });
+    let ready = Line::new()
+        .good("ready")
+        .plain(match (&chosen.name, chosen.node) {
+            (Some(name), _) => {
+                format!("  the control plane {name} runs beside the default one in ")
+            }
+            (None, false) => "  the control plane runs in ".to_owned(),
+            (None, true) => "  the control plane and a proxy on each node run in ".to_owned(),
+        });
     terminal.line(ready.plain(NAMESPACE))?;
-    let check = check_by(&options.reached);
+    let check = match &chosen.name {
+        None => check_by(&options.reached),
+        Some(_) => {
+            let own = called(chosen.name.as_ref());
+            format!("kubectl exec -n {NAMESPACE} deploy/{own} -- /leno check")
+        }
+    };
     terminal.line(Line::new().dim("Next   ").plain(check))?;
     Ok(Answer::Fine)
 }
@@ -184,7 +212,9 @@ async fn wait(
     terminal: &mut Terminal,
 ) -> Result<(), NotReady> {
     let mut tell = |why: &str| terminal.progress(Line::new().dim("waiting ").plain(why));
-    cluster.until_ready(patience, &mut tell).await?;
+    cluster
+        .until_ready(chosen.name.as_ref(), patience, &mut tell)
+        .await?;
     match chosen.node {
         true => cluster.until_nodes_ready(patience, &mut tell).await,
         false => Ok(()),

@@ -2,8 +2,9 @@
 //! is gone.
 
 use leno_kubernetes::Cluster;
-use leno_kubernetes::install::{Installed, Object, Problem};
-use leno_model::{Code, Severity};
+use leno_kubernetes::install::{Installed, NAMESPACE, Object, Problem};
+use leno_model::{Code, ControlName, Severity};
+use leno_resources::pod::CONTROL as LABEL;
 
 use crate::arguments::cluster::Uninstall;
 use crate::command::Answer;
@@ -24,12 +25,18 @@ async fn uninstall(options: &Uninstall, terminal: &mut Terminal) -> anyhow::Resu
         Ok(cluster) => cluster,
         Err(answer) => return Ok(answer),
     };
-    let installed = match cluster.installed(options.with_objects).await {
+    let installed = match cluster
+        .installed(options.name.as_ref(), options.with_objects)
+        .await
+    {
         Ok(installed) => installed,
         Err(why) => return not_applied(&why, UNCHANGED, terminal),
     };
     if installed.goes.is_empty() && installed.reported == 0 {
-        terminal.line("there is nothing of Leno to take away")?;
+        terminal.line(match &options.name {
+            None => "there is nothing of Leno to take away".to_owned(),
+            Some(name) => format!("there is nothing of {name} to take away"),
+        })?;
     } else {
         show(&installed, terminal)?;
         if !options.yes && !terminal.confirm("Take it away?")? {
@@ -41,7 +48,7 @@ async fn uninstall(options: &Uninstall, terminal: &mut Terminal) -> anyhow::Resu
         }
         terminal.line(Line::new().good("gone").plain("  all of that"))?;
     }
-    tell_rest(&installed, terminal)
+    tell_rest(&installed, options.name.as_ref(), terminal)
 }
 
 fn show(installed: &Installed, terminal: &mut Terminal) -> anyhow::Result<()> {
@@ -87,6 +94,9 @@ async fn remove(
         }
         terminal.progress(Line::new().good("gone ").plain(object));
     }
+    if installed.reported == 0 {
+        return Ok(None);
+    }
     // Nobody writes it anew by then.
     match cluster.unreport().await {
         Ok(_) => Ok(None),
@@ -98,7 +108,11 @@ async fn remove(
 const REST: &str = "what was not taken away yet";
 
 /// Says what is left, and why.
-fn tell_rest(installed: &Installed, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+fn tell_rest(
+    installed: &Installed,
+    name: Option<&ControlName>,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Answer> {
     let kinds = installed.stays.iter().map(|(kind, objects)| Problem {
         code: Code::K011,
         severity: Severity::Warning,
@@ -115,7 +129,28 @@ fn tell_rest(installed: &Installed, terminal: &mut Terminal) -> anyhow::Result<A
         in_force: "what these hold, until their certificates end",
         next: Some(format!("kubectl rollout restart deployment -n {namespace}")),
     });
-    for left in kinds.chain(pods) {
+    // What is left of one beside them needs the default one.
+    let others = installed.others.iter().flatten();
+    let others = others.filter(|_| name.is_none()).map(|other| Problem {
+        code: Code::K025,
+        severity: Severity::Warning,
+        object: Some(format!("Deployment {NAMESPACE}/{}", other.account())),
+        message: format!("{other} stands beside no default control plane any more"),
+        in_force: "its proxies go on until its intermediate ends; nobody writes status, events and revocations",
+        next: Some(format!("leno install, or leno uninstall --name {other}")),
+    });
+    let naming = installed.naming.iter().map(|namespace| Problem {
+        code: Code::K025,
+        severity: Severity::Warning,
+        object: Some(format!("Namespace {namespace}")),
+        message: format!(
+            "it still says {LABEL}: {}",
+            name.map_or("", ControlName::as_str)
+        ),
+        in_force: "its pods go on as they are, and no new one with a sidecar is made",
+        next: Some(format!("kubectl label namespace {namespace} {LABEL}-")),
+    });
+    for left in kinds.chain(others).chain(naming).chain(pods) {
         terminal.gap()?;
         print_problem(&left, terminal)?;
     }

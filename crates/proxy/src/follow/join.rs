@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use leno_channel::grpc::{self, Line, Proven, Status, StatusCode};
 use leno_channel::{Clocks, HandshakeFailure, generate_key, words};
@@ -12,13 +11,9 @@ use leno_model::{Code, Name, Namespace, SpiffeId};
 use leno_wire::certificates::{self, Evidence, Issued, Join, control_plane};
 use leno_wire::{JoinToken, MeshAddress, Misfit, call};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
+use tokio::net::UnixStream;
 
 use crate::follow::folder::{Folder, Joined};
-
-/// How long a connection may take to be made.
-pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a proxy shows to join.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +104,9 @@ async fn ask_at(
     join: &Join,
     clocks: Clocks,
 ) -> Result<certificates::Joined, NotJoined> {
-    let stream = connect(&mesh.address).await.map_err(NotJoined::Away)?;
+    let stream = grpc::connect(&mesh.address)
+        .await
+        .map_err(NotJoined::Away)?;
     let expected = control_plane(&mesh.trust_domain);
     let proven = Proven::ByFingerprint(&mesh.fingerprint);
     let joining = grpc::join(stream, clocks.clock(), proven, &expected).await?;
@@ -140,26 +137,6 @@ where
     })?;
     Ok(certificates::Joined::decode(&joined)?)
 }
-
-/// Connects to a host and port; of several, with commas between them, to the first where somebody
-/// listens: a control plane that stands by for another does not.
-pub(super) async fn connect(addresses: &str) -> io::Result<TcpStream> {
-    let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in addresses.split(',').take(MOST_ADDRESSES) {
-        match timeout(CONNECT_LIMIT, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => failed = error,
-            Err(_) => failed = io::ErrorKind::TimedOut.into(),
-        }
-    }
-    Err(failed)
-}
-
-/// How many addresses of a control plane are tried.
-const MOST_ADDRESSES: usize = 8;
 
 /// Connects to a socket of this host.
 async fn connect_beside(socket: &Path) -> io::Result<UnixStream> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use leno_channel::grpc::open_line;
 use leno_channel::{Clocks, Keyring};
 use leno_identity::Trust;
 use leno_model::Dice;
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::follow::certify::Certificates;
 use crate::follow::folder::{Folder, NotJoinedYet};
-use crate::follow::stream::{EndWith, open_line};
+use crate::follow::stream::EndWith;
 
 /// How long the control plane may take to be told.
 const PATIENCE: Duration = Duration::from_secs(10);

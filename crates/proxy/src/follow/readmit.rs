@@ -8,7 +8,6 @@ use leno_model::SpiffeId;
 use leno_wire::call;
 use leno_wire::certificates::{Issued, Readmit, control_plane};
 
-use crate::follow::join::connect;
 use crate::follow::stream::EndWith;
 
 /// Asks the control plane at `address` for another certificate in the place of `ended`.
@@ -18,7 +17,7 @@ pub(super) async fn readmit(
     clocks: &Clocks,
     address: &str,
 ) -> Result<Credential, String> {
-    let stream = connect(address).await;
+    let stream = grpc::connect(address).await;
     let stream = stream.map_err(|error| format!("{address}: {}", words(&error)))?;
     let expected = control_plane(&ended.id().trust_domain);
     let joining = grpc::join(stream, clocks.clock(), Proven::ByTrust(trust), &expected).await;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_channel::grpc::{Incoming, Line, Sender, StatusCode};
-use leno_channel::{Alpn, Keyring, words};
+use leno_channel::Keyring;
+use leno_channel::grpc::{Incoming, Line, Sender, StatusCode, open_line};
 use leno_identity::Validity;
 use leno_model::view::{View, Workload};
 use leno_model::{Pause, SpiffeId};
@@ -18,7 +18,6 @@ use tokio::time::{Instant, sleep_until};
 use crate::follow::answer;
 use crate::follow::ask::Order;
 use crate::follow::event::Event;
-use crate::follow::join::connect;
 use crate::follow::readmit::readmit;
 use crate::follow::{Follower, Unanswered, looks, time, troubles};
 use crate::reports::{NotTaken, Reports, Told};
@@ -338,28 +337,6 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// The least time between two looks at the certificates.
 const LEAST: Duration = Duration::from_millis(10);
-
-/// Connects to the control plane at `address` as `own`; gives also when its certificate stands.
-pub(super) async fn open_line(
-    keyring: &Keyring,
-    own: &SpiffeId,
-    address: &str,
-) -> Result<(Line, Validity, JoinHandle<()>), String> {
-    let stream = connect(address).await;
-    let stream = stream.map_err(|error| format!("{address}: {}", words(&error)))?;
-    let expected = [control_plane(&own.trust_domain)];
-    let connected = keyring
-        .connect(stream, own, &expected, &[Alpn::Hbone])
-        .await;
-    let connected = connected.map_err(|failure| failure.to_string())?;
-    let stands = connected.peer.stands();
-    let (line, run) = Line::open(connected.stream)
-        .await
-        .map_err(|status| status.to_string())?;
-    // Why it ended is told by the call that ends with it.
-    let run = tokio::spawn(async { drop(run.await) });
-    Ok((line, stands, run))
-}
 
 /// Sends what is left of `reports`, over a connection of its own.
 pub(super) async fn tell_the_last(

@@ -22,7 +22,6 @@ use tokio::time::{Instant, timeout};
 
 use crate::follow::event::Event;
 use crate::follow::folder::Folder;
-use crate::follow::join::connect;
 use crate::follow::stream::EndWith;
 
 /// How often the time is asked for: two clocks drift apart by a tenth of a second meanwhile.
@@ -196,7 +195,7 @@ pub(super) async fn ask_as_nobody(
     address: &str,
     expected: &SpiffeId,
 ) -> Option<Answer> {
-    let stream = connect(address).await.ok()?;
+    let stream = grpc::connect(address).await.ok()?;
     let joining = grpc::join(stream, clocks.later(), Proven::ByTrust(trust), expected).await;
     let joining = joining.ok()?;
     let (line, run) = Line::open(joining.stream).await.ok()?;

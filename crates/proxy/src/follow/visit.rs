@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_channel::grpc::Line;
+use leno_channel::grpc::{Line, open_line};
 use leno_channel::{Clocks, Keyring};
 use leno_identity::{Trust, Validity};
 use leno_model::{Dice, SpiffeId, Wall};
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::follow::certify::{Certificates, issued};
 use crate::follow::folder::{Folder, Joined, NotJoinedYet};
-use crate::follow::stream::{EndWith, open_line};
+use crate::follow::stream::EndWith;
 
 /// How long a certificate may take to be renewed, before the one that is held is used.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -47,7 +47,7 @@ spec: {targetRefs: [{kind: Service, name: cart}]}
 ";
 
 /// So long a pod may take to come up beside other work.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A node on which Leno can be installed.
 fn node() -> Cluster {
@@ -61,7 +61,12 @@ fn install(cluster: &Cluster) -> String {
 
 /// What Leno says in the control plane's pod, as soon as there is one that answers.
 pub(crate) fn inside(cluster: &Cluster, arguments: &[&str]) -> String {
-    let exec = ["exec", "-n", "leno-system", "deploy/leno-control", "--"];
+    inside_of(cluster, "deploy/leno-control", arguments)
+}
+
+/// The same of one of several.
+pub(crate) fn inside_of(cluster: &Cluster, control: &str, arguments: &[&str]) -> String {
+    let exec = ["exec", "-n", "leno-system", control, "--"];
     let exec = [&exec[..], &["/leno"], arguments].concat();
     let answer = cluster.until("leno in the pod", || cluster.ask(&exec).ok());
     answer.unwrap()

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod api;
+mod beside;
 mod chaos;
 mod control;
 mod definitions;

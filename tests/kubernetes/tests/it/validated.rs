@@ -75,8 +75,8 @@ fn a_change_is_looked_at_before_it_is_made() {
         }
         cluster.apply(&configuration.to_string()).unwrap();
     };
-    by_url(serde_json::to_value(leno_kubernetes::webhook("control", "x", 1)).unwrap());
-    by_url(serde_json::to_value(leno_kubernetes::validation("control", "x", 1)).unwrap());
+    by_url(serde_json::to_value(leno_kubernetes::webhook(None, 1)).unwrap());
+    by_url(serde_json::to_value(leno_kubernetes::validation(1)).unwrap());
 
     // Nothing is made by a dry run, and the API server takes a while to hear of a webhook.
     let dry = "--dry-run=server";

@@ -8,7 +8,7 @@ use leno_model::Code;
 
 use super::{Checked, Problem, unseen};
 use crate::cluster::Cluster;
-use crate::install::{CONTROL, Installation, NAMESPACE};
+use crate::install::{Installation, NAMESPACE, called};
 
 /// Where a class says that it is the default one.
 const DEFAULT: &str = "storageclass.kubernetes.io/is-default-class";
@@ -16,7 +16,8 @@ const DEFAULT: &str = "storageclass.kubernetes.io/is-default-class";
 impl Cluster {
     pub(super) async fn storage(&self, chosen: &Installation, checked: &mut Checked) {
         let name = chosen.storage_class.as_deref();
-        let found = match self.volume(name).await {
+        let claim = called(chosen.name.as_ref());
+        let found = match self.volume(&claim, name).await {
             Ok(found) => found,
             Err(why) => {
                 return checked
@@ -31,11 +32,11 @@ impl Cluster {
     }
 
     /// What the claim will be bound to.
-    async fn volume(&self, class: Option<&str>) -> Result<Option<String>, Error> {
+    async fn volume(&self, claim: &str, class: Option<&str>) -> Result<Option<String>, Error> {
         let client = || self.client.clone();
         let claims = Api::<PersistentVolumeClaim>::namespaced(client(), NAMESPACE);
-        if claims.get_opt(CONTROL).await?.is_some() {
-            let claim = format!("PersistentVolumeClaim {NAMESPACE}/{CONTROL} is there");
+        if claims.get_opt(claim).await?.is_some() {
+            let claim = format!("PersistentVolumeClaim {NAMESPACE}/{claim} is there");
             return Ok(Some(claim));
         }
         let all = ListParams::default();

@@ -265,11 +265,11 @@ impl Stream<'_> {
     /// tunnel, and before it is told anything itself.
     fn enter(&mut self, proxy: &str, standing: Standing) {
         if self.place.is_none() {
+            self.place = Some(self.center.fleet.enter(self.member(proxy)));
             self.center.tell(&Event::Connected {
                 proxy: proxy.to_owned(),
                 identity: self.peer.caller.id().clone(),
             });
-            self.place = Some(self.center.fleet.enter(self.member(proxy)));
         }
         if let Some(place) = &self.place
             && self.shown.as_ref() != Some(&standing)

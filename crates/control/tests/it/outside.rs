@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use leno_admin::{Check, RenewCertificate, RootStage, Trust, TrustOf};
 use leno_channel::{Alpn, files, generate_key};
+use leno_control::Event;
 use leno_identity::{PublicKey, Root};
 use leno_model::{Dice, SpiffeId, TrustDomain};
 use serde_json::{Value, json};
@@ -383,6 +384,8 @@ async fn vault_says_no_and_then_signs_what_signs() {
     assert_eq!(trust(&world).await.root, told.root);
     let mut cart = world.proxy(Some("cart"), &["cart-v1"]).await;
     cart.view(|view| view.workloads.len() == 1).await;
+    let is_web = |event: &Event| matches!(event, Event::Connected { identity, .. } if *identity == id("web"));
+    world.event(is_web).await;
     let meeting = Meeting::of(&web, &cart);
     renew(&world, "web").await;
     meeting.end().await;

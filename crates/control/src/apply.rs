@@ -14,7 +14,7 @@ use leno_store::{Change, Deed, Draft, Label, ObjectChange, Refused, Revision, SO
 use crate::administer::{
     findings, label, message, namespace, not_read, status, store_failed, told,
 };
-use crate::center::Center;
+use crate::center::{Basis, Center};
 use crate::clock;
 use crate::meaning::Meaning;
 use crate::overrides;
@@ -249,9 +249,14 @@ fn change(center: &Center, sight: &Sight, deed: Deed, terms: Terms) -> Result<Ap
                 let after = weighed.as_ref().map(|weighed| &weighed.after);
                 let then = after.map(|after| center.imagined(after));
                 proxies.extend(then.map(|then| center.affected(&then)));
-            } else if let Err(error) = center.renew() {
-                // It is committed, and the task that renews tries again.
-                center.trouble(error.code(), error);
+            } else {
+                if let Some(weighed) = &weighed {
+                    weighed.came_true(center);
+                }
+                if let Err(error) = center.renew() {
+                    // It is committed, and the task that renews tries again.
+                    center.trouble(error.code(), error);
+                }
             }
             let changes = outcome.changes.iter();
             let made = !outcome.changes.is_empty() && !terms.dry_run;
@@ -350,6 +355,8 @@ pub(crate) fn not_changed(refused: Refused, weighed: Option<&Weighed>) -> Failur
 /// What a change means, and what of it would not hold as it is written.
 pub(crate) struct Weighed {
     pub(crate) after: Arc<Meaning>,
+    /// What it rests on, where it is that of a revision that may be committed.
+    basis: Option<Basis>,
     /// The findings that the configuration before it lacks.
     news: Vec<Note>,
 }
@@ -361,25 +368,41 @@ impl Weighed {
         let edition = center.edition();
         let before = match edition.revision == draft.base() {
             true => Arc::clone(&edition.meaning),
-            false => center.meaning(draft.base(), &draft.before()?, &sources),
+            false => center.foreseen(draft.base(), draft.before()?, &sources)?.1,
         };
-        let after = center.meaning(draft.base().next(), &draft.after()?, &sources);
+        let (basis, after) = center.foreseen(draft.base().next(), draft.after()?, &sources)?;
         let news = after.news(&before).into_iter().cloned().collect();
-        Ok(Self { after, news })
+        Ok(Self {
+            after,
+            basis: Some(basis),
+            news,
+        })
     }
 
     /// What would hold in place of what does.
     fn against(center: &Center, after: Arc<Meaning>) -> Self {
         let before = Arc::clone(&center.edition().meaning);
         let news = after.news(&before).into_iter().cloned().collect();
-        Self { after, news }
+        Self {
+            after,
+            basis: None,
+            news,
+        }
     }
 
     /// What a change means that changes nothing.
     pub(crate) fn unchanged(center: &Center) -> Self {
         Self {
             after: Arc::clone(&center.edition().meaning),
+            basis: None,
             news: Vec::new(),
+        }
+    }
+
+    /// Spares the control plane reading once more what it means: the change is committed.
+    fn came_true(&self, center: &Center) {
+        if let Some(basis) = &self.basis {
+            center.came_true(basis.clone(), Arc::clone(&self.after));
         }
     }
 

@@ -168,7 +168,7 @@ pub(crate) type Telling = Pin<Box<dyn Future<Output = Result<Story, Failure>> + 
 
 /// What a meaning was read from, and what was known beside it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Basis {
+pub(crate) struct Basis {
     written: (Revision, Vec<u64>),
     /// The revision that is served of what others own, if one is held.
     held: Option<u64>,
@@ -428,19 +428,26 @@ impl Center {
         }
     }
 
-    /// What `objects`, what sources say and what runs mean: those of `revision`, should it be
-    /// committed.
-    pub(crate) fn meaning(
+    /// What `objects`, what sources say and what runs would mean: those of `revision`, should it be committed.
+    pub(crate) fn foreseen(
         &self,
         revision: Revision,
-        objects: &[Object],
+        objects: Vec<Object>,
         sources: &[Found],
-    ) -> Arc<Meaning> {
+    ) -> Result<(Basis, Arc<Meaning>), Failed> {
         let present = self.presence.reported();
         let basis = self.basis(revision, sources, &present);
+        let objects = self.in_force(objects)?;
         let known = &self.edition().meaning.written;
-        let written = Written::read(objects, sources, known);
-        self.understand(basis, &Arc::new(written), &present)
+        let written = Written::read(&objects, sources, known);
+        let meaning = self.understand(&basis, &Arc::new(written), &present);
+        Ok((basis, meaning))
+    }
+
+    /// Takes what was foreseen as what was read: its revision is committed. Of any other it would be wrong, for another
+    /// one may have been committed by that number.
+    pub(crate) fn came_true(&self, basis: Basis, meaning: Arc<Meaning>) {
+        *self.lock_read() = Some((basis, meaning));
     }
 
     /// What the newest revision, what sources say and what runs mean.
@@ -465,10 +472,17 @@ impl Center {
                 Arc::new(Written::read(&objects, sources, &known.unwrap_or_default()))
             }
         };
-        Ok(self.understand(basis, &written, present))
+        let meaning = self.understand(&basis, &written, present);
+        *self.lock_read() = Some((basis, Arc::clone(&meaning)));
+        Ok(meaning)
     }
 
-    fn understand(&self, basis: Basis, written: &Arc<Written>, present: &Reported) -> Arc<Meaning> {
+    fn understand(
+        &self,
+        basis: &Basis,
+        written: &Arc<Written>,
+        present: &Reported,
+    ) -> Arc<Meaning> {
         let overrides = self.overrides();
         let known = Known {
             domain: basis.domain.as_ref(),
@@ -484,9 +498,7 @@ impl Center {
         if !of_overrides.is_empty() {
             Arc::make_mut(&mut meaning.notes).extend(of_overrides);
         }
-        let meaning = Arc::new(meaning);
-        *self.lock_read() = Some((basis, Arc::clone(&meaning)));
-        meaning
+        Arc::new(meaning)
     }
 
     fn basis(&self, revision: Revision, sources: &[Found], present: &Reported) -> Basis {
@@ -517,7 +529,7 @@ impl Center {
     }
 
     /// What is served where a revision has these objects: what others own may be held as it was.
-    fn in_force(&self, objects: Vec<Object>) -> Result<Vec<Object>, NotRead> {
+    fn in_force(&self, objects: Vec<Object>) -> Result<Vec<Object>, Failed> {
         let Some(to) = self.held() else {
             return Ok(objects);
         };
@@ -528,7 +540,7 @@ impl Center {
                 self.trouble(gone.code(), gone);
                 Ok(objects)
             }
-            Err(failed @ NotRead::Failed(_)) => Err(failed),
+            Err(NotRead::Failed(failed)) => Err(failed),
         }
     }
 

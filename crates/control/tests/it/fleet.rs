@@ -1,6 +1,9 @@
 //! How the fleet is: what a check finds, certificates that are renewed on demand, hosts that leave.
 
-use leno_admin::{Check, Checked, ConfigurationOf, ProxiesOf, RenewCertificate, Renewed, Revoke};
+use leno_admin::{
+    Apply, Check, Checked, ConfigurationOf, EndWatch, ProxiesOf, RenewCertificate, Renewed, Revoke,
+    StatusOf, WatchFor,
+};
 use leno_compile::ViewOf;
 use leno_control::mesh_of;
 use leno_model::Subscription;
@@ -61,6 +64,32 @@ async fn a_check_names_the_revision_that_brought_what_it_finds() {
     let world = World::again(world.kill().await).await;
     let again = world.admin.ask(Check {}).await.unwrap();
     assert_eq!(found(&again), found(&checked));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_only_looked_at_is_not_what_comes_next() {
+    let world = World::new().await;
+    world.apply(SHOP).await;
+    let watch = |apply: &mut Apply| {
+        apply.watch = Some(WatchFor {
+            seconds: 600,
+            tolerate: 0,
+        });
+    };
+    let other = SHOP.replace("port: 25", "port: 26");
+    let applied = world.try_apply(&other, watch).await.unwrap();
+    assert_eq!((applied.status.revision, applied.status.objects), (2, 5));
+
+    let more = ROUTE.replace("cart-v3", "cart");
+    let rehearsed = world.try_apply(&more, |apply| apply.dry_run = true).await;
+    assert_eq!(rehearsed.unwrap().changes.len(), 1);
+    let back = EndWatch {
+        revision: None,
+        keep: false,
+    };
+    world.admin.ask(back).await.unwrap();
+    let told = world.admin.ask(StatusOf {}).await.unwrap();
+    assert_eq!((told.revision, told.objects), (3, 5));
 }
 
 #[tokio::test(flavor = "multi_thread")]

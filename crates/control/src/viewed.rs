@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use leno_admin::{Failure, ProxyView, ViewOf, Viewed, differences};
 use leno_model::Code;
+use leno_model::view::WorkloadId;
 use leno_wire::{Encoded, Holds, Part, PartName, Target};
 
 use crate::administer::status;
@@ -18,10 +19,16 @@ pub(crate) fn viewed(center: &Center, ask: &ViewOf) -> Result<Viewed, Failure> {
         true => ask.name.clone(),
         false => format!("{}/{}", ask.namespace, ask.name),
     };
+    let edition = center.edition();
+    let is_instance = |id: &WorkloadId| {
+        let instance = edition.mesh().instances.get(id);
+        let of = instance.map(|instance| format!("{}/{}", id.namespace, instance.of));
+        id.to_string() == workload || of.as_ref() == Some(&workload)
+    };
     let is_meant = |member: &Member| {
         member.name == ask.name
             || member.name == workload
-            || member.workloads.iter().any(|id| id.to_string() == workload)
+            || member.workloads.iter().any(is_instance)
     };
     let members = center.fleet.members();
     let meant = members.iter().filter(|(_, member)| is_meant(member));

@@ -21,7 +21,7 @@ pub enum Destination<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no {what} {name} in {place}")]
 pub struct NotFound {
-    /// What was looked for: `Service`, `MeshWorkload`, `address`.
+    /// What was looked for: `Service`, `workload`, `address`.
     pub what: &'static str,
     /// The name that was looked for.
     pub name: String,
@@ -33,7 +33,7 @@ pub struct NotFound {
 
 impl Mesh {
     /// The instance that `name` or `namespace/name` means: an instance's own name, else the first
-    /// instance of the `MeshWorkload` of that name. Without a namespace it is looked for in `home`.
+    /// instance of the workload of that name, a `MeshWorkload` or what controls pods. Without a namespace it is looked for in `home`.
     pub fn workload(&self, text: &str, home: &Namespace) -> Result<&Arc<Instance>, NotFound> {
         let (namespace, name) = match text.split_once('/') {
             Some((namespace, name)) => (namespace, name),
@@ -41,7 +41,7 @@ impl Mesh {
         };
         self.instance_named(namespace, name)
             .ok_or_else(|| NotFound {
-                what: "MeshWorkload",
+                what: "workload",
                 name: name.to_string(),
                 place: namespace.to_string(),
                 suggestion: self.nearest_workload(namespace, name),
@@ -191,8 +191,7 @@ impl Mesh {
         let id = WorkloadId { namespace, name };
         self.instances.get(&id).or_else(|| {
             let of = |instance: &&Arc<Instance>| {
-                instance.origin.object.name == id.name
-                    && instance.workload.id.namespace == id.namespace
+                instance.of == id.name && instance.workload.id.namespace == id.namespace
             };
             self.instances.values().find(of)
         })

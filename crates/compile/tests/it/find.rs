@@ -32,10 +32,10 @@ fn a_workload_is_found_by_its_name() {
         ("other/db", "other/db"),
         ("api", "shop/api-10-0-0-1"),
         ("api-10-0-0-2", "shop/api-10-0-0-2"),
-        ("wbe", "no MeshWorkload wbe in shop; did you mean web?"),
-        ("db", "no MeshWorkload db in shop; did you mean other/db?"),
-        ("other/x", "no MeshWorkload x in other"),
-        ("Not a name", "no MeshWorkload Not a name in shop"),
+        ("wbe", "no workload wbe in shop; did you mean web?"),
+        ("db", "no workload db in shop; did you mean other/db?"),
+        ("other/x", "no workload x in other"),
+        ("Not a name", "no workload Not a name in shop"),
     ] {
         let found = match mesh.workload(text, &Namespace::new("shop").unwrap()) {
             Ok(instance) => instance.workload.id.to_string(),

@@ -121,6 +121,21 @@ fn calls_go_to_pods_that_are_ready_each_at_its_own_port() {
 }
 
 #[test]
+fn whoever_names_what_controls_pods_means_the_first_of_them() {
+    let (mesh, _) = mesh(SERVICES, shop());
+    let meant = |text: &str| {
+        let found = mesh.workload(text, &Namespace::default_namespace());
+        found.map(|instance| instance.workload.id.to_string())
+    };
+    assert_eq!(meant("shop/cart-3").unwrap(), "shop/cart-3");
+    assert_eq!(meant("shop/cart").unwrap(), "shop/cart-1");
+    assert_eq!(
+        meant("shop/carts").unwrap_err().to_string(),
+        "no workload carts in shop"
+    );
+}
+
+#[test]
 fn a_service_whose_pods_are_all_unready_has_nobody_behind_it() {
     let (mesh, _) = mesh(SERVICES, [unready(pod("cart", 1, "cart", 8080))]);
     assert_eq!(answers(&mesh), "shop/cart-peers:7000: shop/cart-1:7000\n");

@@ -146,7 +146,7 @@ fn facts(overview: &Overview) -> Vec<(&'static str, Line)> {
     let now = &overview.status.now;
     let mut facts = vec![
         ("revision", revision(overview)),
-        ("proxies", proxies(&overview.followers)),
+        ("proxies", proxies(overview)),
     ];
     if overview.traffic.is_some() {
         let (up, all) = overview.up();
@@ -193,14 +193,21 @@ fn revision(overview: &Overview) -> Line {
     }
 }
 
-fn proxies(followers: &Followers) -> Line {
+fn proxies(overview: &Overview) -> Line {
     let Followers {
         connected,
         behind,
         away,
-    } = followers;
+    } = &overview.followers;
     if *connected == 0 && away.is_empty() {
-        return "none has joined yet: leno token create --help".into();
+        let is_of_cluster = overview.change.as_ref().is_some_and(|past| past.observed);
+        return match is_of_cluster {
+            true => {
+                "none has joined yet: kubectl label namespace NAME leno.dev/dataplane-mode=sidecar"
+                    .into()
+            }
+            false => "none has joined yet: leno token create --help".into(),
+        };
     }
     let line = Line::new().plain(format_args!("{} connected", figures::count(*connected)));
     let line = match (connected, behind.as_slice()) {

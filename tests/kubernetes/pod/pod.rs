@@ -9,7 +9,7 @@
 //! - `pod pause`: does nothing, for whoever only holds namespaces
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -168,7 +168,7 @@ fn answered(url: &str) -> io::Result<(String, String)> {
     let (host, path) = rest
         .and_then(|rest| rest.split_once('/'))
         .ok_or_else(|| io::Error::other("http://HOST:PORT/PATH"))?;
-    let mut server = TcpStream::connect(host)?;
+    let mut server = connected(host)?;
     server.set_read_timeout(Some(PATIENCE))?;
     write!(
         server,
@@ -182,6 +182,18 @@ fn answered(url: &str) -> io::Result<(String, String)> {
         Some((status.to_owned(), body.to_owned()))
     };
     parts().ok_or_else(|| io::Error::other("no answer"))
+}
+
+/// A connection to the first of a host's addresses that takes one.
+fn connected(host: &str) -> io::Result<TcpStream> {
+    let mut last = io::Error::other("it has no address");
+    for address in host.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(server) => return Ok(server),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// How long one end waits for the other.

@@ -1,7 +1,6 @@
 //! A cluster: started, asked and ended.
 
 use std::fs::{self, Permissions};
-use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,9 +11,10 @@ use leno_image::Image;
 
 use crate::authority::{Authority, Subject};
 use crate::cgroups::Cgroups;
-use crate::component::{API_PORT, API_SERVICE, CONTAINERD, NODE, Plan, name_service};
+use crate::component::{API_PORT, API_SERVICE, Plan, name_service};
 use crate::door::Door;
-use crate::inside::NODE_IP;
+use crate::host::{self, Host};
+use crate::node::Node;
 use crate::programs::gateway_api;
 use crate::sandbox::{Kind, Sandbox};
 use crate::{Failure, Programs, images};
@@ -22,11 +22,13 @@ use crate::{Failure, Programs, images};
 /// A Kubernetes that runs. When it is dropped, every process, mount, group and file of it is gone.
 #[derive(Debug)]
 pub struct Cluster {
+    programs: Programs,
     kubeconfig: PathBuf,
     /// Shut before the sandbox ends.
     _door: Option<Door>,
-    sandbox: Sandbox,
-    block: Block,
+    /// Ends before the one with the API server.
+    second: Option<Host>,
+    first: Host,
 }
 
 /// How much of Kubernetes there is.
@@ -37,17 +39,20 @@ pub enum Tier {
     Api,
     /// A node with all that runs pods, on a network of its own. Takes root.
     Node,
+    /// The same, and a second node on that network, which runs pods alone.
+    TwoNodes,
 }
 
 impl Cluster {
-    /// Starts one and waits until it is ready: an API server that says so, a node to which pods may be sent.
+    /// Starts one and waits until it is ready: an API server that says so, nodes to which pods may be sent.
     pub fn start(tier: Tier) -> Result<Self, Failure> {
         check_host(tier)?;
         let programs = Programs::make()?;
         let block = Block::claim();
         let address = block.ip("api").to_string();
         let url = format!("https://{address}:{API_PORT}");
-        let kubeconfig = introduce(&block.folder().join("pki"), &address, &url)?;
+        let pki = block.folder().join("pki");
+        let kubeconfig = introduce(&pki, &address, &url)?;
         let kubectl = format!(
             "#!/bin/sh\nexec '{}' kubectl \"$@\"\n",
             programs.kube.display()
@@ -58,18 +63,17 @@ impl Cluster {
         executable.map_err(Failure::of("kubectl"))?;
         let plan = Plan {
             programs: &programs,
+            pki: &pki,
             folder: block.folder(),
             address: &address,
+            node: Node::First,
         };
-        if tier == Tier::Node {
-            for (name, text) in plan.files() {
-                write(&block.folder().join(name), &text)?;
-            }
-            link_plugins(&block.folder().join("upper/opt/cni/bin"))?;
-        }
         let kind = match tier {
             Tier::Api => Kind::Processes,
-            Tier::Node => Kind::Node,
+            Tier::Node | Tier::TwoNodes => {
+                host::lay_out(&plan)?;
+                Kind::Node(Node::First)
+            }
         };
         let mut sandbox = Sandbox::start(&programs.own, kind, block.folder())?;
         sandbox.run(&plan.etcd())?;
@@ -78,7 +82,7 @@ impl Cluster {
                 sandbox.run(&plan.lone_api_server())?;
                 None
             }
-            Tier::Node => {
+            Tier::Node | Tier::TwoNodes => {
                 sandbox.run(&plan.containerd())?;
                 sandbox.run(&plan.node_api_server())?;
                 let address = SocketAddr::new(block.ip("api").into(), API_PORT);
@@ -86,9 +90,9 @@ impl Cluster {
             }
         };
         sandbox.until("kube-apiserver", "the API server is ready", || {
-            is_ready(&block.folder().join("pki"), &url)
+            is_ready(&pki, &url)
         })?;
-        if tier == Tier::Node {
+        if tier != Tier::Api {
             for component in [
                 plan.controllers(),
                 plan.scheduler(),
@@ -99,30 +103,71 @@ impl Cluster {
                 sandbox.run(&component)?;
             }
         }
-        let cluster = Self {
+        let mut cluster = Self {
+            programs,
             kubeconfig,
             _door: door,
-            sandbox,
-            block,
+            second: None,
+            first: Host { sandbox, block },
         };
-        if tier == Tier::Node {
-            for image in images::of_every_node(&programs.pod)? {
+        if tier != Tier::Api {
+            for image in images::of_every_node(&cluster.programs.pod)? {
                 cluster.import(&image)?;
             }
             cluster.apply(&name_service())?;
             cluster.until_pods_may_come()?;
         }
+        if tier == Tier::TwoNodes {
+            cluster.add_second()?;
+        }
         Ok(cluster)
     }
 
-    /// Makes an image known to the node: pods that name it and may use what is there (`imagePullPolicy: IfNotPresent`, or a
-    /// tag that is not `latest`) need no registry.
+    /// Adds the second node. The controllers give blocks of addresses in turn, so that it comes once the first has its own.
+    fn add_second(&mut self) -> Result<(), Failure> {
+        let block = Block::claim();
+        let pki = self.folder().join("pki");
+        host::lay_out(&Plan::of_second(&self.programs, &pki, block.folder()))?;
+        let kind = Kind::Node(Node::Second);
+        let sandbox = Sandbox::start(&self.programs.own, kind, block.folder())?;
+        self.second = Some(Host { sandbox, block });
+        self.run_second()?;
+        for image in images::of_every_node(&self.programs.pod)? {
+            self.second
+                .iter()
+                .try_for_each(|host| host.import(&image))?;
+        }
+        Ok(())
+    }
+
+    /// Lets the second node lose its power and start again at once, with what its disk holds; returns when the API server
+    /// counts on it.
+    pub fn restart_second(&mut self) -> Result<(), Failure> {
+        let before = self.boot(Node::Second)?;
+        if let Some(second) = &mut self.second {
+            second.sandbox.restart()?;
+        }
+        self.run_second()?;
+        let another = || self.boot(Node::Second).ok().filter(|boot| *boot != before);
+        self.until("the node has told that it started again", another)?;
+        self.until("the second node is ready", || self.is_ready(Node::Second))
+    }
+
+    /// Wires the second node to the first, and starts what runs there.
+    fn run_second(&mut self) -> Result<(), Failure> {
+        let pki = self.folder().join("pki");
+        if let Some(second) = &mut self.second {
+            host::wire(&self.first.sandbox, &second.sandbox)?;
+            let folder = second.block.folder().to_owned();
+            second.run(&Plan::of_second(&self.programs, &pki, &folder))?;
+        }
+        self.until("the second node is ready", || self.is_ready(Node::Second))
+    }
+
+    /// Makes an image known to every node: pods that name it and may use what is there (`imagePullPolicy: IfNotPresent`, or
+    /// a tag that is not `latest`) need no registry.
     pub fn import(&self, image: &Image) -> Result<(), Failure> {
-        let file = images::write(image, self.folder())?;
-        let mut ctr = self.inside("ctr");
-        ctr.args(["--address", CONTAINERD, "--namespace", "k8s.io"]);
-        said(ctr.args(["images", "import"]).arg(&file))?;
-        fs::remove_file(&file).map_err(Failure::of(file.display().to_string()))
+        self.hosts().try_for_each(|host| host.import(image))
     }
 
     /// What a client reads to reach the API server as an administrator, from this host.
@@ -132,7 +177,17 @@ impl Cluster {
 
     /// The folder of the cluster; the logs of its components are in `logs`.
     pub fn folder(&self) -> &Path {
-        self.block.folder()
+        self.first.block.folder()
+    }
+
+    /// The folders of its nodes, the first of which is that of the cluster; the logs of what runs there are in `logs`.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let folders = self.hosts().map(|host| host.block.folder().to_owned());
+        folders.collect()
+    }
+
+    fn hosts(&self) -> impl Iterator<Item = &Host> {
+        std::iter::once(&self.first).chain(&self.second)
     }
 
     /// A program that acts as an administrator of this cluster, and finds a `kubectl` of its version.
@@ -158,7 +213,7 @@ impl Cluster {
 
     /// Fails if a component has ended: none should before the cluster does.
     pub fn check(&self) -> Result<(), Failure> {
-        self.sandbox.check()
+        self.hosts().try_for_each(|host| host.sandbox.check())
     }
 
     /// Makes or changes the objects of these documents, YAML.
@@ -195,25 +250,47 @@ impl Cluster {
     }
 
     /// Waits until `ask` has an answer; `what` it is tells whoever waits in vain. No component may end meanwhile.
-    pub fn until<T>(&self, what: &str, ask: impl FnMut() -> Option<T>) -> Result<T, Failure> {
-        self.sandbox.until("kube-controller-manager", what, ask)
+    pub fn until<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> Result<T, Failure> {
+        let sandbox = &self.first.sandbox;
+        sandbox.until("kube-controller-manager", what, || match self.check() {
+            Ok(()) => ask().map(Ok),
+            Err(ended) => Some(Err(ended)),
+        })?
     }
 
-    /// A program that runs where the cluster does: on its network, among its processes and mounts.
+    /// A program that runs where the cluster does: on the first node's network, among its processes and mounts.
     pub fn inside(&self, program: impl AsRef<Path>) -> Command {
-        self.sandbox.enter(program.as_ref())
+        self.first.sandbox.enter(program.as_ref())
+    }
+
+    /// The same on the second node, if there is one.
+    pub fn inside_second(&self, program: impl AsRef<Path>) -> Option<Command> {
+        let second = self.second.as_ref()?;
+        Some(second.sandbox.enter(program.as_ref()))
     }
 
     fn until_pods_may_come(&self) -> Result<(), Failure> {
-        let ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}";
-        self.sandbox.until("kubelet", "the node is ready", || {
-            let said = self.ask(&["get", "node", NODE, "-o", ready]).ok()?;
-            (said == "True").then_some(())
+        let sandbox = &self.first.sandbox;
+        sandbox.until("kubelet", "the node is ready", || {
+            self.is_ready(Node::First)
         })?;
         self.until("the default service account is there", || {
             self.ask(&["get", "serviceaccount", "default"]).ok()
         })?;
         Ok(())
+    }
+
+    /// Since when a node runs, as a name of that.
+    fn boot(&self, node: Node) -> Result<String, Failure> {
+        let boot = "jsonpath={.status.nodeInfo.bootID}";
+        self.ask(&["get", "node", node.name(), "-o", boot])
+    }
+
+    /// Whether a node says that pods may come.
+    fn is_ready(&self, node: Node) -> Option<()> {
+        let ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}";
+        let said = self.ask(&["get", "node", node.name(), "-o", ready]).ok()?;
+        (said == "True").then_some(())
     }
 }
 
@@ -221,7 +298,7 @@ impl Cluster {
 fn check_host(tier: Tier) -> Result<(), Failure> {
     let programs: &[&str] = match tier {
         Tier::Api => &["curl", "etcd", "setpriv", "unshare"],
-        Tier::Node => &[
+        Tier::Node | Tier::TwoNodes => &[
             "conntrack",
             "containerd",
             "ctr",
@@ -259,7 +336,7 @@ fn check_host(tier: Tier) -> Result<(), Failure> {
         what: what.to_owned(),
         remedy,
     };
-    if tier == Tier::Node && !Cgroups::are_known_here() {
+    if tier != Tier::Api && !Cgroups::are_known_here() {
         let remedy = "a node is built for hosts that have it; the API server alone runs everywhere";
         return Err(missing("version 1 of control groups", remedy));
     }
@@ -286,7 +363,7 @@ fn introduce(folder: &Path, address: &str, url: &str) -> Result<PathBuf, Failure
             "127.0.0.1",
             address,
             API_SERVICE,
-            NODE_IP,
+            Node::First.ip(),
         ],
     })?;
     let masters = Some("system:masters");
@@ -300,35 +377,23 @@ fn introduce(folder: &Path, address: &str, url: &str) -> Result<PathBuf, Failure
     for (file, name) in [
         ("controllers", "system:kube-controller-manager"),
         ("scheduler", "system:kube-scheduler"),
-        ("proxy", "system:kube-proxy"),
     ] {
         authority.introduce(&user(file, name, None), url)?;
     }
-    let kubelet = Subject {
-        file: "kubelet",
-        user: &format!("system:node:{NODE}"),
-        group: Some("system:nodes"),
-        called: &[NODE, NODE_IP],
-    };
-    authority.introduce(&kubelet, url)?;
+    // Those of a node ask at an address that every node reaches.
+    let url_of_nodes = format!("https://{}:{API_PORT}", Node::First.ip());
+    authority.introduce(&user("proxy", "system:kube-proxy", None), &url_of_nodes)?;
+    for node in Node::ALL {
+        let kubelet = Subject {
+            file: &format!("kubelet-{}", node.name()),
+            user: &format!("system:node:{}", node.name()),
+            group: Some("system:nodes"),
+            called: &[node.name(), node.ip()],
+        };
+        authority.introduce(&kubelet, &url_of_nodes)?;
+    }
     authority.introduce(&user("admin", "admin", masters), url)
 }
-
-/// Lets a node find the plugins of Debian where it looks, and where others may be put beside them.
-fn link_plugins(folder: &Path) -> Result<(), Failure> {
-    let link = || -> io::Result<()> {
-        fs::create_dir_all(folder)?;
-        for plugin in fs::read_dir(PLUGINS)? {
-            let plugin = plugin?;
-            std::os::unix::fs::symlink(plugin.path(), folder.join(plugin.file_name()))?;
-        }
-        Ok(())
-    };
-    link().map_err(Failure::of(PLUGINS))
-}
-
-/// Where Debian has the plugins that connect pods.
-const PLUGINS: &str = "/usr/lib/cni";
 
 /// Whether the API server says that it is ready.
 fn is_ready(pki: &Path, url: &str) -> Option<()> {
@@ -371,7 +436,8 @@ pub(crate) fn said_by(command: &Command, ended: Option<Ended>) -> Result<String,
     Err(failed(&ended.status.to_string(), ended.err))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+/// Writes a file, and makes the folders above it.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let parent = path.parent().unwrap_or(path);
     let written = fs::create_dir_all(parent).and_then(|()| fs::write(path, text));
     written.map_err(Failure::of(path.display().to_string()))

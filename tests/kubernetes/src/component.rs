@@ -6,24 +6,26 @@ use serde_json::{Value, json};
 
 use crate::Programs;
 use crate::images::PAUSE;
-use crate::inside::{NODE_IP, NODE_IP6};
+use crate::node::Node;
 use crate::sandbox::Component;
 
 /// What components are told about the cluster that they make.
 pub(crate) struct Plan<'a> {
     pub(crate) programs: &'a Programs,
+    /// The certificates of everybody, and how each reaches the API server.
+    pub(crate) pki: &'a Path,
+    /// The folder of the host that they run on.
     pub(crate) folder: &'a Path,
     /// The address of etcd, and that at which the API server is reached.
     pub(crate) address: &'a str,
+    /// The node that they make of it.
+    pub(crate) node: Node,
 }
 
 /// Where the API server listens.
 pub(crate) const API_PORT: u16 = 6443;
 
-/// What a node is called.
-pub(crate) const NODE: &str = "node-1";
-
-/// Where pods find their name server: a Service that leads to the node.
+/// Where pods find their name server: a Service that leads to the first node.
 const DNS: &str = "10.96.0.10";
 
 /// That Service.
@@ -40,18 +42,30 @@ kind: EndpointSlice
 metadata: {{name: kube-dns, namespace: kube-system, labels: {{kubernetes.io/service-name: kube-dns}}}}
 addressType: IPv4
 ports: [{{name: dns, port: 53, protocol: UDP}}]
-endpoints: [{{addresses: [{NODE_IP}]}}]
-"
+endpoints: [{{addresses: [{}]}}]
+",
+        Node::First.ip()
     )
 }
 
 /// The API server's address as a Service.
 pub(crate) const API_SERVICE: &str = "10.96.0.1";
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    /// What those of the second node are told, whose host has this folder.
+    pub(crate) fn of_second(programs: &'a Programs, pki: &'a Path, folder: &'a Path) -> Self {
+        Self {
+            programs,
+            pki,
+            folder,
+            address: Node::First.ip(),
+            node: Node::Second,
+        }
+    }
+
     /// A file of the certificates' folder.
     fn pki(&self, file: &str) -> String {
-        self.folder.join("pki").join(file).display().to_string()
+        self.pki.join(file).display().to_string()
     }
 
     fn kubeconfig(&self, name: &str) -> String {
@@ -93,7 +107,7 @@ impl Plan<'_> {
     pub(crate) fn node_api_server(&self) -> Component {
         let mut component = self.api_server();
         component.arguments.extend([
-            format!("--advertise-address={NODE_IP}"),
+            format!("--advertise-address={}", self.node.ip()),
             "--enable-admission-plugins=NodeRestriction".to_owned(),
             format!("--kubelet-certificate-authority={}", self.pki("ca.pem")),
             format!("--kubelet-client-certificate={}", self.pki("kubelets.pem")),
@@ -133,7 +147,7 @@ impl Plan<'_> {
                 self.kubeconfig("controllers"),
                 "--leader-elect=false".to_owned(),
                 "--use-service-account-credentials".to_owned(),
-                // The first block is the first node's, as its CNI has it.
+                // Nodes get these in turn, as the network of each has them.
                 "--allocate-node-cidrs".to_owned(),
                 "--cluster-cidr=10.244.0.0/16,fd00:244::/56".to_owned(),
                 format!("--root-ca-file={}", self.pki("ca.pem")),
@@ -160,7 +174,7 @@ impl Plan<'_> {
             "kube-proxy",
             vec![
                 self.kubeconfig("proxy"),
-                format!("--hostname-override={NODE}"),
+                format!("--hostname-override={}", self.node.name()),
                 "--proxy-mode=nftables".to_owned(),
                 // The table of connections is the whole host's.
                 "--conntrack-max-per-core=0".to_owned(),
@@ -172,16 +186,19 @@ impl Plan<'_> {
         self.kube(
             "kubelet",
             vec![
-                self.kubeconfig("kubelet"),
+                self.kubeconfig(&format!("kubelet-{}", self.node.name())),
                 format!("--config={}", self.folder.join("kubelet.json").display()),
-                format!("--hostname-override={NODE}"),
-                format!("--node-ip={NODE_IP},{NODE_IP6}"),
+                format!("--hostname-override={}", self.node.name()),
+                format!("--node-ip={},{}", self.node.ip(), self.node.ip6()),
             ],
         )
     }
 
     pub(crate) fn names(&self) -> Component {
-        let arguments = vec![self.kubeconfig("admin"), format!("--address={NODE_IP}:53")];
+        let arguments = vec![
+            self.kubeconfig("admin"),
+            format!("--address={}:53", self.node.ip()),
+        ];
         self.kube("names", arguments)
     }
 
@@ -210,7 +227,7 @@ impl Plan<'_> {
             ("containerd.toml", self.containerd_configuration()),
             (
                 "upper/etc/cni/net.d/10-node.conflist",
-                network().to_string(),
+                network(self.node).to_string(),
             ),
         ]
     }
@@ -225,8 +242,8 @@ impl Plan<'_> {
                 "x509": {"clientCAFile": self.pki("ca.pem")},
             },
             "authorization": {"mode": "Webhook"},
-            "tlsCertFile": self.pki("kubelet.pem"),
-            "tlsPrivateKeyFile": self.pki("kubelet.key"),
+            "tlsCertFile": self.pki(&format!("kubelet-{}.pem", self.node.name())),
+            "tlsPrivateKeyFile": self.pki(&format!("kubelet-{}.key", self.node.name())),
             "containerRuntimeEndpoint": format!("unix://{CONTAINERD}"),
             "cgroupDriver": "cgroupfs",
             "failCgroupV1": false,
@@ -245,8 +262,9 @@ impl Plan<'_> {
         let containerd = self.folder.join("containerd");
         format!(
             r#"version = 2
-root = "{0}/root"
-state = "{0}/state"
+root = "{0}"
+# Gone when the host starts again, as its processes are.
+state = "/run/containerd"
 
 [grpc]
 address = "{CONTAINERD}"
@@ -276,7 +294,7 @@ options = {{ SystemdCgroup = false }}
 pub(crate) const CONTAINERD: &str = "/run/containerd/containerd.sock";
 
 /// How pods are connected.
-fn network() -> Value {
+fn network(node: Node) -> Value {
     json!({
         "cniVersion": "0.4.0",
         "name": "pods",
@@ -288,7 +306,7 @@ fn network() -> Value {
                 "hairpinMode": true,
                 "ipam": {
                     "type": "host-local",
-                    "ranges": [[{"subnet": "10.244.0.0/24"}], [{"subnet": "fd00:244::/64"}]],
+                    "ranges": [[{"subnet": node.pods()}], [{"subnet": node.pods6()}]],
                     "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}],
                 },
             },

@@ -13,13 +13,9 @@ use rustix::io::Errno;
 use rustix::process::{WaitOptions, WaitStatus, wait};
 
 use crate::cgroups::{HIERARCHIES, MOUNTED};
+use crate::host::UPLINK;
+use crate::node::Node;
 use crate::sandbox::{Component, Kind, LOGS, Told};
-
-/// The address of a node on its network, to which nothing leads from outside.
-pub(crate) const NODE_IP: &str = "172.30.0.10";
-
-/// Its address of the other family.
-pub(crate) const NODE_IP6: &str = "fd00:30::10";
 
 /// Serves a sandbox of a kind as its first process, until standard input ends.
 pub fn serve(kind: &str, folder: &Path) -> io::Result<()> {
@@ -31,8 +27,8 @@ pub fn serve(kind: &str, folder: &Path) -> io::Result<()> {
         .parse()
         .map_err(io::Error::other)?;
     mount("proc", "proc", "/proc")?;
-    if kind == Kind::Node {
-        become_a_host(folder)?;
+    if let Kind::Node(node) = kind {
+        become_a_host(node, folder)?;
     }
     tell(&Told::Ready(outside))?;
     let running = Arc::new(Running::default());
@@ -46,8 +42,8 @@ pub fn serve(kind: &str, folder: &Path) -> io::Result<()> {
 }
 
 /// Mounts and links, so that programs find here what they expect of a host, and change nothing of the real one.
-fn become_a_host(folder: &Path) -> io::Result<()> {
-    run("hostname", &["node"])?;
+fn become_a_host(node: Node, folder: &Path) -> io::Result<()> {
+    run("hostname", &[node.name()])?;
     run("mount", &["--make-rshared", "/"])?;
     mount("sysfs", "sysfs", "/sys")?;
     mount("tmpfs", "tmpfs", MOUNTED)?;
@@ -89,44 +85,36 @@ fn become_a_host(folder: &Path) -> io::Result<()> {
     run("mount", &["--make-rshared", "/"])?;
     shield(folder)?;
     run("ip", &["link", "set", "lo", "up"])?;
-    run("ip", &["link", "add", "uplink", "type", "bridge"])?;
-    run(
-        "ip",
-        &["address", "add", &format!("{NODE_IP}/24"), "dev", "uplink"],
-    )?;
-    let address = format!("{NODE_IP6}/64");
-    let at_once = ["address", "add", &address, "dev", "uplink", "nodad"];
-    run("ip", &at_once)?;
-    run("ip", &["link", "set", "uplink", "up"])?;
-    // It leads nowhere. Without one, the kernel refuses a Service's address before kube-proxy's rules are asked.
-    run(
-        "ip",
-        &[
-            "route",
-            "add",
-            "default",
-            "via",
-            "172.30.0.1",
-            "dev",
-            "uplink",
-        ],
-    )?;
-    let nowhere = [
-        "-6",
-        "route",
+    let bridge = [
+        "link",
         "add",
-        "default",
-        "via",
-        "fd00:30::1",
-        "dev",
-        "uplink",
+        UPLINK,
+        "address",
+        node.mac(),
+        "type",
+        "bridge",
     ];
-    run("ip", &nowhere)?;
+    run("ip", &bridge)?;
+    let [address, address6] = [format!("{}/24", node.ip()), format!("{}/64", node.ip6())];
+    run("ip", &["address", "add", &address, "dev", UPLINK])?;
+    let at_once = ["address", "add", &address6, "dev", UPLINK, "nodad"];
+    run("ip", &at_once)?;
+    run("ip", &["link", "set", UPLINK, "up"])?;
+    // It leads nowhere. Without one, the kernel refuses a Service's address before kube-proxy's rules are asked.
+    for (family, nobody) in [("-4", "172.30.0.1"), ("-6", "fd00:30::1")] {
+        run(
+            "ip",
+            &[
+                family, "route", "add", "default", "via", nobody, "dev", UPLINK,
+            ],
+        )?;
+    }
     fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
     fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1")
 }
 
-/// Lets files stand for settings of the kernel that a kubelet makes and that no namespace has to itself.
+/// Lets files stand for settings of the kernel that a kubelet makes and that no namespace has to itself, and for the name
+/// of the time since the host started.
 fn shield(folder: &Path) -> io::Result<()> {
     let settings = folder.join("settings");
     fs::create_dir_all(&settings)?;
@@ -135,7 +123,10 @@ fn shield(folder: &Path) -> io::Result<()> {
         fs::write(&shield, fs::read(setting)?)?;
         bind(&shield, setting)?;
     }
-    Ok(())
+    // Whoever keeps it knows by it that a host has started again.
+    let boot = settings.join("boot");
+    fs::write(&boot, fs::read("/proc/sys/kernel/random/uuid")?)?;
+    bind(&boot, "/proc/sys/kernel/random/boot_id")
 }
 
 /// The components that run, by the number of their process.

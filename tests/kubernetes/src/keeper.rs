@@ -13,20 +13,34 @@ use crate::sandbox::Kind;
 /// In a sandbox's folder: it is to stay, for somebody wants to read it.
 pub(crate) const STAYS: &str = "stays";
 
+/// In a sandbox's folder: it is to begin again once all that runs there has ended, with what its disk holds.
+pub(crate) const AGAIN: &str = "again";
+
 /// Keeps a sandbox of a kind in `folder`; returns when nothing is left of it.
 pub fn keep(kind: &str, folder: &Path) -> io::Result<()> {
     let kind = Kind::named(kind).ok_or_else(|| io::Error::other("there is no such kind"))?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let ended = loop {
+        let ended = live(kind, folder, &name);
+        if fs::remove_file(folder.join(AGAIN)).is_err() {
+            break ended;
+        }
+    };
+    if !folder.join(STAYS).exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    ended
+}
+
+/// Lets a sandbox live once, in control groups of this name.
+fn live(kind: Kind, folder: &Path, name: &str) -> io::Result<()> {
     let cgroups = match kind {
         Kind::Processes => None,
-        Kind::Node => Some(Cgroups::make(&name)?),
+        Kind::Node(_) => Some(Cgroups::make(name)?),
     };
     let ended = run(kind, folder, cgroups.as_ref());
     if let Some(cgroups) = cgroups {
         cgroups.remove()?;
-    }
-    if !folder.join(STAYS).exists() {
-        fs::remove_dir_all(folder)?;
     }
     ended
 }

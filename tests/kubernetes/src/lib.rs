@@ -11,10 +11,12 @@ pub mod conformance;
 mod door;
 mod failure;
 pub mod figures;
+mod host;
 mod images;
 pub mod inside;
 pub mod keeper;
 mod mesh;
+mod node;
 mod programs;
 mod sandbox;
 
@@ -22,4 +24,5 @@ pub use cluster::{Cluster, Tier};
 pub use failure::Failure;
 pub use images::{LENO, POD, of_leno, of_program, plugin};
 pub use mesh::Placement;
+pub use node::Node;
 pub use programs::Programs;

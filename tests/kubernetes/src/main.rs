@@ -14,13 +14,14 @@ use leno_cluster::{Cluster, Failure, Placement, Tier, conformance, figures, insi
 use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "\
-A real Kubernetes on this host, for as long as you like: one node, without Docker, and nothing of it remains.
+A real Kubernetes on this host, for as long as you like: one node or two, without Docker, and nothing of it remains.
 
-Usage: cargo xtask kubernetes [--api | --leno PLACEMENT] [-- COMMAND ..]
+Usage: cargo xtask kubernetes [--api | [--nodes 2] [--leno PLACEMENT]] [-- COMMAND ..]
 
   cargo xtask kubernetes                      start a node, say how to use it, keep it until Ctrl-C
   cargo xtask kubernetes -- kubectl get pods -A
                                               start one, run a command with it, end it
+  cargo xtask kubernetes --nodes 2            two nodes, whose pods reach each other; --leno may follow
   cargo xtask kubernetes --api                etcd and API server alone: ready in seconds, no pods
   cargo xtask kubernetes --leno sidecar       a node with Leno as it was built last (or: node, with a proxy on it)
   cargo xtask kubernetes --test               what is tried on a cluster, one test after the other
@@ -62,13 +63,29 @@ fn run(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
         }
         ["--help" | "-h"] => print!("{HELP}"),
         ["--api", rest @ ..] => return serve("An API server", rest, || Cluster::start(Tier::Api)),
-        ["--leno", placement, rest @ ..] => {
-            let placement = Placement::named(placement).ok_or("sidecar or node")?;
-            return serve("A node with Leno", rest, || with_leno(placement));
-        }
-        rest => return serve("A node", rest, || Cluster::start(Tier::Node)),
+        ["--nodes", "1", rest @ ..] => return serve_nodes(Tier::Node, rest),
+        ["--nodes", "2", rest @ ..] => return serve_nodes(Tier::TwoNodes, rest),
+        ["--nodes", ..] => return Err("--nodes is 1 or 2".into()),
+        rest => return serve_nodes(Tier::Node, rest),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts so many nodes, with Leno where that is asked for.
+fn serve_nodes(tier: Tier, words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
+    let what = match tier {
+        Tier::TwoNodes => "A cluster of two nodes",
+        Tier::Api | Tier::Node => "A node",
+    };
+    match words {
+        ["--leno", placement, rest @ ..] => {
+            let placement = Placement::named(placement).ok_or("sidecar or node")?;
+            serve(&format!("{what} with Leno"), rest, || {
+                with_leno(tier, placement)
+            })
+        }
+        rest => serve(what, rest, || Cluster::start(tier)),
+    }
 }
 
 /// Starts a cluster for a command, or for as long as somebody wants it.
@@ -159,15 +176,20 @@ fn conform(placement: Placement, only: Option<&str>) -> Result<ExitCode, Box<dyn
     Ok(ExitCode::SUCCESS)
 }
 
-/// A node on which Leno is installed.
-fn with_leno(placement: Placement) -> Result<Cluster, Failure> {
-    let cluster = Cluster::for_leno()?;
+/// Nodes on which Leno is installed.
+fn with_leno(tier: Tier, placement: Placement) -> Result<Cluster, Failure> {
+    let cluster = Cluster::for_leno_on(tier)?;
     eprint!("{}", cluster.install_leno(placement)?);
     Ok(cluster)
 }
 
 fn usage(what: &str, cluster: &Cluster) -> String {
     let (folder, kubeconfig) = (cluster.folder().display(), cluster.kubeconfig().display());
+    let logs = cluster
+        .folders()
+        .iter()
+        .map(|folder| format!("Logs of its components: {}/logs\n", folder.display()))
+        .collect::<String>();
     format!(
         "\
 {what} is ready. Use it from another terminal:
@@ -176,8 +198,7 @@ fn usage(what: &str, cluster: &Cluster) -> String {
   export PATH={folder}/bin:$PATH
   kubectl get all -A
 
-Logs of its components: {folder}/logs
-Ctrl-C ends it, and nothing of it remains.
+{logs}Ctrl-C ends it, and nothing of it remains.
 "
     )
 }

@@ -9,6 +9,7 @@ use leno_e2e::ended_within;
 
 use crate::cluster::said_by;
 use crate::images::{LENO, of_leno};
+use crate::node::Node;
 use crate::{Cluster, Failure, Tier};
 
 /// So long a control plane may take to come up beside other work.
@@ -47,14 +48,19 @@ impl Cluster {
     /// A node that has what `leno install` takes: the kinds of Gateway API, Leno's image, and a volume that somebody has
     /// made by hand.
     pub fn for_leno() -> Result<Self, Failure> {
-        let cluster = Self::start(Tier::Node)?;
+        Self::for_leno_on(Tier::Node)
+    }
+
+    /// The same on so many nodes.
+    pub fn for_leno_on(tier: Tier) -> Result<Self, Failure> {
+        let cluster = Self::start(tier)?;
         cluster.define_gateway_api()?;
         cluster.import(&of_leno()?)?;
         cluster.add_volume("disk")?;
         Ok(cluster)
     }
 
-    /// A volume for the state of a control plane, which somebody has made by hand.
+    /// A volume for the state of a control plane, which somebody has made by hand on the first node.
     pub fn add_volume(&self, name: &str) -> Result<(), Failure> {
         let state = self.folder().join(format!("state-{name}"));
         // Nobody gives such a volume to whom a pod runs as.
@@ -62,8 +68,11 @@ impl Cluster {
         made.map_err(Failure::of(state.display().to_string()))?;
         self.apply(&format!(
             "{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: {name}}}, spec: {{\
-             capacity: {{storage: 2Gi}}, accessModes: [ReadWriteOnce], hostPath: {{path: '{}'}}}}}}",
-            state.display()
+             capacity: {{storage: 2Gi}}, accessModes: [ReadWriteOnce], hostPath: {{path: '{}'}}, \
+             nodeAffinity: {{required: {{nodeSelectorTerms: [{{matchExpressions: [\
+             {{key: kubernetes.io/hostname, operator: In, values: [{}]}}]}}]}}}}}}}}",
+            state.display(),
+            Node::First.name()
         ))?;
         Ok(())
     }

@@ -10,10 +10,12 @@ use std::thread;
 use std::time::Duration;
 
 use leno_e2e::within;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::Failure;
-use crate::keeper::STAYS;
+use crate::keeper::{AGAIN, STAYS};
+use crate::node::Node;
 
 /// A sandbox that runs. When it is dropped, everything in it ends, and so it does when its owner is killed.
 #[derive(Debug)]
@@ -33,8 +35,8 @@ pub(crate) struct Sandbox {
 pub(crate) enum Kind {
     /// Its processes: they are on the host's network.
     Processes,
-    /// All that makes a host.
-    Node,
+    /// All that makes a host, for this node.
+    Node(Node),
 }
 
 /// A process that is to be started in a sandbox.
@@ -61,7 +63,8 @@ pub(crate) const LOGS: &str = "logs";
 impl Kind {
     /// The kind of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        let mut kinds = [Self::Processes, Self::Node].into_iter();
+        let nodes = Node::ALL.into_iter().map(Self::Node);
+        let mut kinds = std::iter::once(Self::Processes).chain(nodes);
         kinds.find(|kind| kind.name() == name)
     }
 
@@ -69,7 +72,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Processes => "processes",
-            Self::Node => "node",
+            Self::Node(node) => node.name(),
         }
     }
 
@@ -77,7 +80,7 @@ impl Kind {
     pub(crate) fn namespaces(self) -> &'static [&'static str] {
         match self {
             Self::Processes => &["--mount", "--pid"],
-            Self::Node => &["--cgroup", "--ipc", "--mount", "--net", "--pid", "--uts"],
+            Self::Node(_) => &["--cgroup", "--ipc", "--mount", "--net", "--pid", "--uts"],
         }
     }
 }
@@ -117,24 +120,40 @@ impl Sandbox {
             told,
             first: 0,
         };
-        match sandbox.told.recv_timeout(PATIENCE) {
-            Ok(Told::Ready(first)) => sandbox.first = first,
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(Failure::InVain {
-                    what: "the sandbox is set up".to_owned(),
-                    patience: PATIENCE,
-                    tail: sandbox.tail("sandbox"),
-                });
-            }
-            Ok(Told::Ended { .. }) | Err(RecvTimeoutError::Disconnected) => {
-                return Err(Failure::Ended {
-                    component: "sandbox".to_owned(),
-                    status: "before it was set up".to_owned(),
-                    tail: sandbox.tail("sandbox"),
-                });
-            }
-        }
+        sandbox.begin()?;
         Ok(sandbox)
+    }
+
+    /// Ends all that runs in it at once, as when a host loses its power, and lets it begin again: nothing runs there then,
+    /// and its disk holds what it held.
+    pub(crate) fn restart(&mut self) -> Result<(), Failure> {
+        let again = self.folder.join(AGAIN);
+        fs::write(&again, "").map_err(Failure::of(again.display().to_string()))?;
+        let first = i32::try_from(self.first).ok().and_then(Pid::from_raw);
+        let first = first.ok_or(std::io::ErrorKind::NotFound.into());
+        let killed = first.and_then(|first| Ok(kill_process(first, Signal::KILL)?));
+        killed.map_err(Failure::of("the sandbox cannot be ended"))?;
+        self.begin()
+    }
+
+    /// Waits until it is set up.
+    fn begin(&mut self) -> Result<(), Failure> {
+        match self.told.recv_timeout(PATIENCE) {
+            Ok(Told::Ready(first)) => {
+                self.first = first;
+                Ok(())
+            }
+            Err(RecvTimeoutError::Timeout) => Err(Failure::InVain {
+                what: "the sandbox is set up".to_owned(),
+                patience: PATIENCE,
+                tail: self.tail("sandbox"),
+            }),
+            Ok(Told::Ended { .. }) | Err(RecvTimeoutError::Disconnected) => Err(Failure::Ended {
+                component: "sandbox".to_owned(),
+                status: "before it was set up".to_owned(),
+                tail: self.tail("sandbox"),
+            }),
+        }
     }
 
     /// Starts a component in it.

@@ -69,7 +69,7 @@ pub(crate) fn strangers(cluster: &Cluster, address: &str) -> [Asking; 2] {
 }
 
 /// How often each of them asks a second, and how often those do who may.
-const PROBES: u32 = 100;
+pub(crate) const PROBES: u32 = 100;
 pub(crate) const LOAD: u32 = 500;
 
 /// How often a pod's rules are flushed, and after what pause in seconds.

@@ -18,4 +18,5 @@ mod nodes;
 mod rest;
 mod sidecar;
 mod signers;
+mod two_nodes;
 mod validated;

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
-use leno_cluster::{Cluster, POD, Placement};
+use leno_cluster::{Cluster, Node, POD, Placement};
 use leno_e2e::within;
 
 use crate::install::inside;
@@ -53,6 +53,13 @@ pub(crate) fn shop(placement: Placement) -> String {
     .concat()
 }
 
+/// The same with a Deployment's pods on this node.
+pub(crate) fn placed(written: &str, name: &str, node: Node) -> String {
+    let account = format!("serviceAccountName: {name}\n");
+    let selector = format!("nodeSelector: {{kubernetes.io/hostname: {}}}", node.name());
+    written.replace(&account, &format!("{selector}\n      {account}"))
+}
+
 const JOB: &str = "\
 apiVersion: batch/v1
 kind: Job
@@ -78,10 +85,16 @@ pub(crate) fn get(cluster: &Cluster, namespace: &str, from: &str, url: &str) -> 
 }
 
 /// The two addresses of an object, one of each family, as they stand in a URL.
-fn addresses(cluster: &Cluster, kind: &str, name: &str, path: &str) -> Vec<String> {
+pub(crate) fn addresses(
+    cluster: &Cluster,
+    namespace: &str,
+    kind: &str,
+    name: &str,
+    path: &str,
+) -> Vec<String> {
     let path = format!("jsonpath={path}");
     let told = cluster
-        .ask(&["get", kind, name, "-n", "shop", "-o", &path])
+        .ask(&["get", kind, name, "-n", namespace, "-o", &path])
         .unwrap();
     let words = told
         .split(|it: char| " [],\"".contains(it))
@@ -136,7 +149,7 @@ pub(crate) fn pods_call_each_other(placement: Placement) {
     // Whoever has no proxy proves nothing.
     let stranger = get(&cluster, "outside", "stranger", "http://cart.shop:80/items");
     assert!(stranger.contains("the call came in plain"), "{stranger}");
-    for address in addresses(&cluster, "service", "cart", "{.spec.clusterIPs}") {
+    for address in addresses(&cluster, "shop", "service", "cart", "{.spec.clusterIPs}") {
         let by_address = |who: &str, path: &str| {
             get(&cluster, "shop", who, &format!("http://{address}:80{path}"))
         };
@@ -157,7 +170,7 @@ pub(crate) fn pods_call_each_other(placement: Placement) {
     let pod = ["get", "pod", "-n", "shop", "-l", "app=cart", "-o", "name"];
     let pods = cluster.ask(&pod).unwrap();
     let pod = pods.lines().next().unwrap().trim_start_matches("pod/");
-    for address in addresses(&cluster, "pod", pod, "{.status.podIPs[*].ip}") {
+    for address in addresses(&cluster, "shop", "pod", pod, "{.status.podIPs[*].ip}") {
         // Past the Service, and past all proxies but its own.
         let url = format!("http://{address}:8080/items");
         let other = get(&cluster, "shop", "mail", &url);

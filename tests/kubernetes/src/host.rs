@@ -1,0 +1,100 @@
+//! The hosts that are a cluster's nodes: what lies on their disks, what they are given, and the wire between them.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use leno_e2e::Block;
+use leno_image::Image;
+
+use crate::cluster::{said, write};
+use crate::component::{CONTAINERD, Plan};
+use crate::node::Node;
+use crate::sandbox::Sandbox;
+use crate::{Failure, images};
+
+/// A host that runs. Its sandbox ends before its folder goes.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) block: Block,
+}
+
+impl Host {
+    /// Makes an image known to its node.
+    pub(crate) fn import(&self, image: &Image) -> Result<(), Failure> {
+        let file = images::write(image, self.block.folder())?;
+        let import = ["--namespace", "k8s.io", "images", "import"];
+        said(self.ctr().args(import).arg(&file))?;
+        fs::remove_file(&file).map_err(Failure::of(file.display().to_string()))
+    }
+
+    /// Starts what runs pods, and nothing that ends where what it asks is not there yet.
+    pub(crate) fn run(&mut self, plan: &Plan<'_>) -> Result<(), Failure> {
+        self.sandbox.run(&plan.containerd())?;
+        self.sandbox.until("containerd", "containerd answers", || {
+            said(self.ctr().arg("version")).ok()
+        })?;
+        self.sandbox.run(&plan.proxy())?;
+        self.sandbox.run(&plan.kubelet())
+    }
+
+    /// The client of its containerd.
+    fn ctr(&self) -> Command {
+        let mut ctr = self.sandbox.enter(Path::new("ctr"));
+        ctr.args(["--address", CONTAINERD]);
+        ctr
+    }
+}
+
+/// Writes what components find on a node's disk.
+pub(crate) fn lay_out(plan: &Plan<'_>) -> Result<(), Failure> {
+    for (name, text) in plan.files() {
+        write(&plan.folder.join(name), &text)?;
+    }
+    link_plugins(&plan.folder.join("upper/opt/cni/bin"))
+}
+
+/// Lays a wire between the hosts of the two nodes, and tells each the way to the pods of the other.
+pub(crate) fn wire(first: &Sandbox, second: &Sandbox) -> Result<(), Failure> {
+    let [here, there] = Node::ALL.map(Node::name);
+    // Of a host that has just ended, the kernel may not have taken away the wire yet.
+    let mut old = first.enter(Path::new("ip"));
+    drop(said(old.args(["link", "delete", there])));
+    let mut lay = Command::new("ip");
+    lay.args(["link", "add", there, "netns", &first.first().to_string()]);
+    lay.args(["type", "veth", "peer", "name", here]);
+    said(lay.args(["netns", &second.first().to_string()]))?;
+    plug_in(first, Node::Second)?;
+    plug_in(second, Node::First)
+}
+
+/// Plugs the wire to another node into a host's network.
+fn plug_in(host: &Sandbox, far: Node) -> Result<(), Failure> {
+    let ip = |arguments: &[&str]| said(host.enter(Path::new("ip")).args(arguments));
+    ip(&["link", "set", far.name(), "master", UPLINK, "up"])?;
+    for (family, block, by) in [("-4", far.pods(), far.ip()), ("-6", far.pods6(), far.ip6())] {
+        ip(&[family, "route", "replace", block, "via", by])?;
+    }
+    Ok(())
+}
+
+/// Lets a node find the plugins of Debian where it looks, and where others may be put beside them.
+fn link_plugins(folder: &Path) -> Result<(), Failure> {
+    let link = || -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        for plugin in fs::read_dir(PLUGINS)? {
+            let plugin = plugin?;
+            std::os::unix::fs::symlink(plugin.path(), folder.join(plugin.file_name()))?;
+        }
+        Ok(())
+    };
+    link().map_err(Failure::of(PLUGINS))
+}
+
+/// The device by which a host is on the nodes' network.
+pub(crate) const UPLINK: &str = "uplink";
+
+/// Where Debian has the plugins that connect pods.
+const PLUGINS: &str = "/usr/lib/cni";

@@ -3,7 +3,8 @@
 //! nothing kept.
 //!
 //! The API server asks (`admission.k8s.io/v1`) about pods of namespaces, and pods, with the label
-//! `leno.dev/dataplane-mode: sidecar` or `node`, each at a path of its own.
+//! `leno.dev/dataplane-mode: sidecar` or `node`, each at a path of its own; and about containers that are added to such a
+//! pod while it runs (`pods/ephemeralcontainers`), to which nothing is added.
 
 mod added;
 mod other;
@@ -23,6 +24,8 @@ use crate::review::{self, Misfit};
 pub const PROXY: &str = "leno-proxy";
 /// The name of the container that makes connections go there, before any other begins.
 pub const CAPTURE: &str = "leno-capture";
+/// The part of a pod by which it gets containers while it runs.
+pub(crate) const EPHEMERAL: &str = "ephemeralcontainers";
 /// Whom the proxy runs as. What it sends is not captured.
 const UID: i64 = 15008;
 
@@ -74,11 +77,19 @@ pub struct Injection {
 }
 
 impl Injection {
-    /// Answers what the API server asks about a pod that is to be made, and whose proxy is to be there: one
-    /// `AdmissionReview` for another.
+    /// Answers what the API server asks about a pod that is to be made, or to get a container while it runs, and whose
+    /// proxy is to be there: one `AdmissionReview` for another.
     pub fn review(&self, placement: Placement, asked: &[u8]) -> Result<Vec<u8>, Misfit> {
-        let Asked { uid, object: pod } = review::request(asked)?;
-        let response = match self.judge(placement, &pod) {
+        let Asked {
+            uid,
+            object: pod,
+            sub_resource,
+        } = review::request(asked)?;
+        let verdict = match sub_resource.as_deref() {
+            Some(EPHEMERAL) => judge_running(placement, &pod),
+            _ => self.judge(placement, &pod),
+        };
+        let response = match verdict {
             Verdict::Left(why) => {
                 json!({"uid": uid, "allowed": true, "warnings": [format!("leno: {why}")]})
             }
@@ -114,11 +125,27 @@ impl Injection {
     }
 }
 
-/// A pod that is to be made, and how the question is called.
+/// What becomes of a pod that runs, with the containers that it is to have then. No other field of it can change.
+fn judge_running(placement: Placement, pod: &Pod) -> Verdict {
+    let Some(spec) = &pod.spec else {
+        return Verdict::Asis;
+    };
+    let is_captured = match placement {
+        Placement::Sidecar => added::is_there(spec),
+        Placement::Node => unfit::left_out(placement, spec).is_none(),
+    };
+    let why = is_captured.then(|| unfit::refused_running(placement, spec));
+    why.flatten().map_or(Verdict::Asis, Verdict::Refused)
+}
+
+/// A pod that is to be made, or the containers of one that runs, and how the question is called.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Asked {
     uid: String,
     object: Pod,
+    #[serde(default)]
+    sub_resource: Option<String>,
 }
 
 /// What becomes of a pod.

@@ -379,6 +379,54 @@ fn a_pod_of_its_nodes_proxy_gets_no_other_and_cannot_get_around_it() {
     assert_eq!(left["warnings"], json!([expect]));
 }
 
+/// What is answered about a pod that runs and gets a container with these rights: `None` if it gets it.
+fn told_of_added(placement: Placement, pod: &Value, security: Value) -> Option<String> {
+    let mut pod = pod.clone();
+    pod["spec"]["ephemeralContainers"] =
+        json!([{"name": "debugger", "image": "busybox", "securityContext": security}]);
+    let asked = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+                       "request": {"uid": "7", "subResource": "ephemeralcontainers", "object": pod}});
+    let answer = injection().review(placement, asked.to_string().as_bytes());
+    let answer: Value = serde_json::from_slice(&answer.unwrap()).unwrap();
+    let answer = &answer["response"];
+    match answer["allowed"] == true {
+        true => {
+            assert_eq!(*answer, json!({"uid": "7", "allowed": true}));
+            None
+        }
+        false => Some(answer["status"]["message"].as_str().unwrap().to_owned()),
+    }
+}
+
+#[test]
+fn a_container_that_a_running_pod_gets_cannot_get_around_its_proxy() {
+    let bare = json!({"metadata": {}, "spec": {"containers": [{"name": "cart"}]}});
+    let captured = changed(&bare, &answered(&bare));
+    let sidecar = |security: Value| {
+        told_of_added(Placement::Sidecar, &captured, security).unwrap_or_default()
+    };
+    let adds = |name: &str| json!({"capabilities": {"add": [name]}});
+    assert_eq!(sidecar(Value::Null), "");
+    assert_eq!(sidecar(adds("SYS_PTRACE")), "");
+    let expect = "leno: container debugger has NET_ADMIN, by which it can get around its proxy: take it away, or say \
+                  leno.dev/dataplane-mode: none";
+    assert_eq!(sidecar(adds("NET_ADMIN")), expect);
+    assert!(sidecar(adds("NET_RAW")).contains("has NET_RAW"));
+    assert!(sidecar(json!({"privileged": true})).contains("has privileged"));
+    let user = sidecar(json!({"runAsUser": 15008}));
+    assert!(user.starts_with("leno: container debugger runs as user 15008"));
+    // A pod that was made without a proxy has none to get around, whatever it says by now.
+    let free = |security| told_of_added(Placement::Sidecar, &bare, security);
+    assert_eq!(free(adds("NET_ADMIN")), None);
+
+    let node = |pod: &Value, security| told_of_added(Placement::Node, pod, security);
+    assert!(node(&bare, adds("NET_RAW")).unwrap().contains("NET_RAW"));
+    assert_eq!(node(&bare, json!({"runAsUser": 15008})), None);
+    let host =
+        json!({"metadata": {}, "spec": {"hostNetwork": true, "containers": [{"name": "cart"}]}});
+    assert_eq!(node(&host, adds("NET_RAW")), None);
+}
+
 #[test]
 fn a_pod_says_itself_whom_its_proxy_follows() {
     let canary = Injection {

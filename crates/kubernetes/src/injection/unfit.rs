@@ -1,6 +1,6 @@
 //! Pods that get no proxy: because one could not capture what they send, or because they could get around it.
 
-use k8s_openapi::api::core::v1::{Container, PodSpec, SecurityContext};
+use k8s_openapi::api::core::v1::{Container, EphemeralContainer, PodSpec, SecurityContext};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use leno_model::control_name::DEFAULT_CONTROL;
 use leno_resources::pod::CONTROL;
@@ -31,12 +31,39 @@ pub(super) fn refused(
     is_ours: impl Fn(&Container) -> bool,
 ) -> Option<String> {
     let others: Vec<_> = containers(spec).filter(|it| !is_ours(it)).collect();
-    let mut others_of_our_names = others.iter().copied();
     foreign(meta, spec)
-        .or_else(|| others_of_our_names.find_map(called_as_ours))
         .or_else(|| by_another(placement, meta))
-        .or_else(|| by_user(placement, spec, &others))
-        .or_else(|| others.iter().copied().find_map(around))
+        .or_else(|| past_the_proxy(placement, spec, &others))
+}
+
+/// Why a pod that runs does not get the containers that it is to get.
+pub(super) fn refused_running(placement: Placement, spec: &PodSpec) -> Option<String> {
+    let added = spec.ephemeral_containers.iter().flatten();
+    let added: Vec<_> = added.map(as_container).collect();
+    let added: Vec<_> = added.iter().collect();
+    past_the_proxy(placement, spec, &added)
+}
+
+/// What is judged of a container that is added to a pod which runs.
+fn as_container(added: &EphemeralContainer) -> Container {
+    Container {
+        name: added.name.clone(),
+        security_context: added.security_context.clone(),
+        ..Container::default()
+    }
+}
+
+/// How these containers of a pod, none of them ours, could pass by its proxy.
+fn past_the_proxy(
+    placement: Placement,
+    spec: &PodSpec,
+    containers: &[&Container],
+) -> Option<String> {
+    let mut all = containers.iter().copied();
+    all.clone()
+        .find_map(called_as_ours)
+        .or_else(|| by_user(placement, spec, containers))
+        .or_else(|| all.find_map(around))
 }
 
 /// Whoever looks for the proxy of a pod finds it by its name.

@@ -1,9 +1,10 @@
 //! About which pods the API server asks which control plane: those that are to have a sidecar and name it, and, of the
-//! default one, those that name none, those that name one that is perhaps not there, and those of nodes' proxies.
+//! default one, those that name none, those that name one that is perhaps not there, and those of nodes' proxies. The
+//! default one is asked about containers that any captured pod gets while it runs, too.
 
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ServiceReference,
-    WebhookClientConfig,
+    MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations,
+    ServiceReference, WebhookClientConfig,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
     LabelSelector, LabelSelectorRequirement, ObjectMeta,
@@ -13,7 +14,7 @@ use leno_model::control_name::DEFAULT_CONTROL;
 use leno_resources::pod::{CONTROL, MODE, NODE, SIDECAR};
 
 use super::configuration;
-use crate::injection::{OTHER, Placement};
+use crate::injection::{EPHEMERAL, OTHER, PROXY, Placement};
 use crate::install::{NAMESPACE, called};
 
 /// The configuration by which the API server asks a control plane about pods that are to have a sidecar, or, of the default
@@ -55,8 +56,17 @@ pub fn webhook(name: Option<&ControlName>, port: u16) -> MutatingWebhookConfigur
     }
     if name.is_none() {
         for mode in &of_nodes() {
-            webhooks.push(asked(&[mode.told, "node"], Placement::Node.path(), &[mode]));
+            webhooks.push(MutatingWebhook {
+                rules: Some(vec![made_pods(), containers_of_running_pods()]),
+                ..asked(&[mode.told, "node"], Placement::Node.path(), &[mode])
+            });
         }
+        // By the proxy that is there: labels may have been changed since it came.
+        webhooks.push(MutatingWebhook {
+            rules: Some(vec![containers_of_running_pods()]),
+            match_conditions: Some(vec![has_a_sidecar()]),
+            ..asked(&["running", "sidecar"], Placement::Sidecar.path(), &[])
+        });
         for mode in &of_sidecars() {
             for who in &naming_others() {
                 webhooks.push(MutatingWebhook {
@@ -189,12 +199,29 @@ fn requirement(label: &str, operator: &str, values: &[&str]) -> LabelSelectorReq
 }
 
 fn made_pods() -> RuleWithOperations {
+    rule("CREATE", "pods".to_owned())
+}
+
+/// A pod is never made with such containers: they come by an update of this part of it.
+fn containers_of_running_pods() -> RuleWithOperations {
+    rule("UPDATE", format!("pods/{EPHEMERAL}"))
+}
+
+fn rule(operation: &str, resource: String) -> RuleWithOperations {
     RuleWithOperations {
         api_groups: Some(vec![String::new()]),
         api_versions: Some(vec!["v1".to_owned()]),
-        operations: Some(vec!["CREATE".to_owned()]),
-        resources: Some(vec!["pods".to_owned()]),
+        operations: Some(vec![operation.to_owned()]),
+        resources: Some(vec![resource]),
         scope: Some("Namespaced".to_owned()),
+    }
+}
+
+fn has_a_sidecar() -> MatchCondition {
+    let init = "object.spec.initContainers";
+    MatchCondition {
+        name: "has-a-sidecar".to_owned(),
+        expression: format!("has({init}) && {init}.exists(one, one.name == '{PROXY}')"),
     }
 }
 
@@ -227,7 +254,9 @@ mod tests {
         let both = [webhook(None, 15012), webhook(Some(&canary), 15012)];
         let hooks = both.into_iter().filter_map(|it| it.webhooks).flatten();
         let asked = hooks.filter(|hook| {
-            takes(hook.namespace_selector.as_ref().unwrap(), namespace)
+            let rules = hook.rules.as_ref().unwrap();
+            rules.contains(&made_pods())
+                && takes(hook.namespace_selector.as_ref().unwrap(), namespace)
                 && takes(hook.object_selector.as_ref().unwrap(), pod)
         });
         let place = |hook: MutatingWebhook| {

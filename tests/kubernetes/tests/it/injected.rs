@@ -81,7 +81,7 @@ fn a_pod_gets_a_proxy_that_proves_whose_it_is() {
             let path = "jsonpath={.webhooks[*].clientConfig.caBundle}";
             let told = cluster.ask(&["get", "mutatingwebhookconfiguration", "leno", "-o", path]);
             let told = told.unwrap();
-            (told.split_whitespace().count() == 12).then_some(())
+            (told.split_whitespace().count() == 13).then_some(())
         },
     );
 
@@ -123,6 +123,53 @@ fn a_pod_gets_a_proxy_that_proves_whose_it_is() {
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("has NET_RAW"), "{refused}");
 
+    // Nor may what is added to a pod while it runs, and whatever else that pod says by now.
+    let debug = |namespace: &str, name: &str, security: &str| {
+        let container =
+            format!(r#"{{"name": "debugger", "image": "cart", "securityContext": {security}}}"#);
+        let change = format!(r#"{{"spec": {{"ephemeralContainers": [{container}]}}}}"#);
+        let patch = [
+            "patch",
+            "pod",
+            name,
+            "-n",
+            namespace,
+            "--subresource",
+            "ephemeralcontainers",
+            "-p",
+            &change,
+        ];
+        cluster.ask(&patch).map_err(|why| why.to_string())
+    };
+    let label = [
+        "label",
+        "pod",
+        "cart-1",
+        "-n",
+        "shop",
+        "leno.dev/dataplane-mode=none",
+    ];
+    cluster.ask(&label).unwrap();
+    let admin = r#"{"capabilities": {"add": ["NET_ADMIN"]}}"#;
+    for name in ["cart-1", "cart-5"] {
+        let refused = debug("shop", name, admin).unwrap_err();
+        assert!(
+            refused.contains("leno: container debugger has NET_ADMIN"),
+            "{refused}"
+        );
+    }
+    let refused = debug("bank", "cart-2", r#"{"runAsUser": 15008}"#).unwrap_err();
+    assert!(
+        refused.contains("container debugger runs as user 15008"),
+        "{refused}"
+    );
+    for (namespace, name) in [("shop", "cart-1"), ("shop", "cart-5")] {
+        debug(namespace, name, "{}").unwrap();
+    }
+    for (namespace, name) in [("shop", "cart-2"), ("bank", "cart-1")] {
+        debug(namespace, name, admin).unwrap();
+    }
+
     // The token of its pod lets a proxy join, as whom the pod acts as.
     let mesh = until("the control plane knows whose tokens prove pods", || {
         let told = told(&world, &["token", "list"]);
@@ -158,8 +205,8 @@ fn a_pod_gets_a_proxy_that_proves_whose_it_is() {
 
     // While nobody answers, no pod is made without its proxy, unless the mesh says so.
     // Who only looks for control planes that are not there never stands in the way.
-    let closed = [&["Fail"; 8][..], &["Ignore"; 4]].concat().join(" ");
-    let open_all = ["Ignore"; 12].join(" ");
+    let closed = [&["Fail"; 9][..], &["Ignore"; 4]].concat().join(" ");
+    let open_all = ["Ignore"; 13].join(" ");
     let policies = || {
         let path = "jsonpath={.webhooks[*].failurePolicy}";
         let told = cluster.ask(&["get", "mutatingwebhookconfiguration", "leno", "-o", path]);

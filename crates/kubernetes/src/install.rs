@@ -61,7 +61,8 @@ pub struct Installation {
     pub image: String,
     /// The class of the volume for its state; without it, the cluster's default one.
     pub storage_class: Option<String>,
-    /// Whether there is a proxy on each node, for pods that have none in them.
+    /// Whether there is a proxy on each node, for pods that have none in them, which loads the packet rules of those that
+    /// have. The default control plane brings them, and no other does.
     pub node: bool,
 }
 
@@ -319,7 +320,6 @@ mod tests {
     fn one_beside_the_default_one_shares_no_object_with_it() {
         let canary = Installation {
             name: Some(ControlName::new("canary").unwrap()),
-            node: false,
             ..installation()
         };
         let told = |objects: &[Object]| objects.iter().map(Object::to_string).collect::<Vec<_>>();
@@ -340,6 +340,28 @@ mod tests {
         for object in &canary {
             let text = object.body.to_string().replace("leno-control-canary", "");
             assert!(!text.contains("leno-control"), "{object}: {text}");
+        }
+    }
+
+    /// The proxies of nodes are one, and keep the rules of all pods with sidecars.
+    #[test]
+    fn who_loads_packet_rules_is_the_same_for_pods_of_each() {
+        let check = |name: Option<&str>, node: bool, expect: &str| {
+            let chosen = Installation {
+                name: name.map(|name| ControlName::new(name).unwrap()),
+                node,
+                ..installation()
+            };
+            let objects = chosen.objects();
+            let deployment = objects.iter().find(|it| it.kind() == "Deployment").unwrap();
+            let arguments = &deployment.body["spec"]["template"]["spec"]["containers"][0]["args"];
+            let mut arguments = arguments.as_array().unwrap().iter();
+            arguments.find(|it| *it == pod::CAPTURED_BY);
+            assert_eq!(arguments.next().unwrap(), expect, "{name:?} {node}");
+        };
+        for name in [None, Some("canary")] {
+            check(name, true, "node");
+            check(name, false, "pod");
         }
     }
 

@@ -62,8 +62,7 @@ impl Parts {
                 container["resources"] = value("resources").into();
                 let arguments = container["args"].as_array_mut().into_iter().flatten();
                 let mut behind = arguments.skip_while(|it| *it != pod::CAPTURED_BY).skip(1);
-                // One beside the default one brings no proxies of nodes, and goes by none.
-                if let Some(by) = behind.next().filter(|_| open.name.is_none()) {
+                if let Some(by) = behind.next() {
                     *by = BY.into();
                 }
             }
@@ -138,12 +137,16 @@ fn values(chosen: &Installation, domain: &TrustDomain) -> String {
             &resources.unwrap_or_default(),
         ),
     ];
+    let nodes = match &chosen.name {
+        None => {
+            "Whether there is a proxy on each node, for pods of leno.dev/dataplane-mode: node, and so that no other needs NET_ADMIN"
+        }
+        Some(_) => {
+            "Whether the default control plane has a proxy on each node: that one loads the packet rules of pods"
+        }
+    };
+    values.push(one(nodes, "node", &json!(chosen.node)));
     if chosen.name.is_none() {
-        values.push(one(
-            "Whether there is a proxy on each node, for pods of leno.dev/dataplane-mode: node, and so that no other needs NET_ADMIN",
-            "node",
-            &json!(chosen.node),
-        ));
         values.push(one(
             "The trust domain of a Mesh that is made; null: none is, since there is one",
             "trustDomain",
@@ -225,7 +228,6 @@ mod tests {
         );
         let beside = Installation {
             name: Some(ControlName::new("canary").unwrap()),
-            node: false,
             ..chosen.clone()
         };
         let files_beside = beside.chart(&domain, "1.2.3");
@@ -234,6 +236,7 @@ mod tests {
         assert_eq!(paths, expect.map(|path| format!("leno/{path}")));
         let control = filled(&files_beside[2].1);
         assert_eq!(all(&control), all(&in_yaml(&beside.objects())));
+        assert!(files_beside[1].1.contains("node: true"));
 
         let values = text("leno/values.yaml");
         for line in [

@@ -86,7 +86,7 @@ impl Cluster {
         if let Some(name) = &chosen.name {
             self.default_one(name, &mut checked).await?;
         }
-        if chosen.node {
+        if chosen.node && chosen.name.is_none() {
             self.own_namespace(&mut checked).await;
         }
         self.meshes(domain, &mut checked).await;

@@ -111,6 +111,10 @@ pub(crate) fn check(
             Ok(cluster) => cluster,
             Err(answer) => return Ok(answer),
         };
+        let chosen = match with_nodes(&cluster, &chosen).await {
+            Ok(chosen) => chosen,
+            Err(why) => return not_applied(&why, UNCHANGED, terminal),
+        };
         match cluster.check(&chosen, &chosen.objects(), None).await {
             Ok(checked) if show(&checked, terminal)? => Ok(Answer::Fine),
             Ok(_) => Ok(Answer::Bad),
@@ -128,12 +132,8 @@ async fn install(
         Ok(cluster) => cluster,
         Err(answer) => return Ok(answer),
     };
-    // Who changes something else of an installation does not take them away.
-    let chosen = &match cluster.has_node_proxies().await {
-        Ok(has) => Installation {
-            node: chosen.name.is_none() && (chosen.node || has),
-            ..chosen.clone()
-        },
+    let chosen = &match with_nodes(&cluster, chosen).await {
+        Ok(chosen) => chosen,
         Err(why) => return not_applied(&why, UNCHANGED, terminal),
     };
     let mut objects = chosen.objects();
@@ -193,6 +193,15 @@ async fn install(
     Ok(Answer::Fine)
 }
 
+/// What is chosen, with the proxies of nodes that are there: who changes something else of an installation does not take
+/// them away, and they load the packet rules of the pods of each control plane.
+async fn with_nodes(cluster: &Cluster, chosen: &Installation) -> Result<Installation, NotApplied> {
+    Ok(Installation {
+        node: chosen.node || cluster.has_node_proxies().await?,
+        ..chosen.clone()
+    })
+}
+
 /// How the mesh of a cluster is checked from here.
 fn check_by(reached: &Reached) -> String {
     let file = reached.kubeconfig.as_ref();
@@ -215,7 +224,7 @@ async fn wait(
     cluster
         .until_ready(chosen.name.as_ref(), patience, &mut tell)
         .await?;
-    match chosen.node {
+    match chosen.node && chosen.name.is_none() {
         true => cluster.until_nodes_ready(patience, &mut tell).await,
         false => Ok(()),
     }

@@ -8,18 +8,19 @@ use std::task::{Context, Poll, ready};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::api::{Api, AttachParams, AttachedProcess};
+use leno_model::ControlName;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirectional};
 
 use crate::cluster::Cluster;
-use crate::install::{self, CONTROL, NAMESPACE};
+use crate::install::{self, NAMESPACE, called};
 use crate::words::in_words;
 
 /// Why a command is not run in the pod of the control plane.
 #[derive(Debug, thiserror::Error)]
 pub enum NotRun {
     /// There is none that runs.
-    #[error("no pod of {CONTROL} runs in {NAMESPACE}")]
-    NoPod,
+    #[error("no pod of {0} runs in {NAMESPACE}")]
+    NoPod(String),
     /// The API server did not do it.
     #[error("{0}")]
     Cluster(String),
@@ -51,9 +52,15 @@ enum End {
 }
 
 impl Cluster {
-    /// Runs a command of `leno` in the pod of the control plane, and tells it `line`.
-    pub async fn run_in_control(&self, command: &[&str], line: &[u8]) -> Result<Inside, NotRun> {
-        let (pods, name) = self.control_pod().await?;
+    /// Runs a command of `leno` in the pod of the control plane of this name, and tells it `line`; without a name, of the
+    /// default one.
+    pub async fn run_in_control(
+        &self,
+        control: Option<&ControlName>,
+        command: &[&str],
+        line: &[u8],
+    ) -> Result<Inside, NotRun> {
+        let (pods, name) = self.control_pod(control).await?;
         let how = AttachParams::default()
             .stdin(true)
             .max_stdin_buf_size(BUFFER)
@@ -80,13 +87,15 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// Carries a connection to a port of the control plane's pod, until either end closes it.
+    /// Carries a connection to a port of the pod of the control plane of this name, until either end closes it; without a
+    /// name, of the default one's.
     pub async fn carry_to_control(
         &self,
+        control: Option<&ControlName>,
         port: u16,
         connection: &mut (impl AsyncRead + AsyncWrite + Unpin),
     ) -> Result<(), NotRun> {
-        let (pods, name) = self.control_pod().await?;
+        let (pods, name) = self.control_pod(control).await?;
         let mut forwarder = pods.portforward(&name, &[port]).await.map_err(failed)?;
         if let Some(mut there) = forwarder.take_stream(port) {
             // Whoever is cut off sees it.
@@ -96,15 +105,18 @@ impl Cluster {
         Ok(())
     }
 
-    async fn control_pod(&self) -> Result<(Api<Pod>, String), NotRun> {
-        let pods = self.pods_of(&install::pods_of_control()).await;
+    async fn control_pod(
+        &self,
+        control: Option<&ControlName>,
+    ) -> Result<(Api<Pod>, String), NotRun> {
+        let pods = self.pods_of(&install::pods_of_control(control)).await;
         let mut pods = pods.map_err(NotRun::Cluster)?.into_iter();
         let runs = |pod: &Pod| {
             let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());
             phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
         };
         let name = pods.find(runs).and_then(|pod| pod.metadata.name);
-        let name = name.ok_or(NotRun::NoPod)?;
+        let name = name.ok_or_else(|| NotRun::NoPod(called(control)))?;
         let pods = Api::namespaced(self.client.clone(), NAMESPACE);
         Ok((pods, name))
     }

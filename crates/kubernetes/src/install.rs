@@ -225,9 +225,9 @@ fn selector(part: &str) -> BTreeMap<String, String> {
     BTreeMap::from([label("name", "leno"), label("component", part)])
 }
 
-/// The labels by which the pods of the default control plane are found.
-pub(crate) fn pods_of_control() -> BTreeMap<String, String> {
-    pod::own(None)
+/// The labels by which the pods of the control plane of this name are found; without one, of the default one's.
+pub(crate) fn pods_of_control(name: Option<&ControlName>) -> BTreeMap<String, String> {
+    pod::own(name)
 }
 
 /// What the objects of a control plane are called: of the default one, or of the one that has this name.

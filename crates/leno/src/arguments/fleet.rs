@@ -57,8 +57,8 @@ pub(crate) enum Fleet {
 /// Which control plane is asked, and how the answer is written.
 #[derive(Args, Clone)]
 pub(crate) struct Context {
-    /// A context that leno context add made, kubeconfig or kubeconfig:CONTEXT for a cluster of Kubernetes, or
-    /// the control plane's socket; else $LENO_CONTEXT, else the mesh that is up in this folder, else what leno
+    /// A context that leno context add made, kubeconfig or kubeconfig:CONTEXT for a cluster of Kubernetes,
+    /// kubeconfig/CONTROL or kubeconfig/CONTROL:CONTEXT for a control plane of it that has a name, or the control plane's socket; else $LENO_CONTEXT, else the mesh that is up in this folder, else what leno
     /// context use chose, else this machine's, else that of the kubeconfig
     #[arg(long, value_name = "NAME|SOCKET")]
     pub(crate) context: Option<PathBuf>,

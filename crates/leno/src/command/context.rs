@@ -10,11 +10,13 @@ use std::sync::Arc;
 use anyhow::bail;
 use leno_admin::{Ask, Client, Failure, NotAsked, Spoken, remote};
 use leno_host::through_folder;
-use leno_kubernetes::{Cluster, Where, kubeconfig_context};
+use leno_kubernetes::install::called;
+use leno_kubernetes::kubeconfig_context;
 use leno_proxy::Clocks;
 use leno_proxy::follow::Member;
 use tokio::io::BufReader;
 
+use super::contexts::InCluster;
 use super::{contexts, host};
 use crate::neighbours;
 use crate::up::{Place, Source};
@@ -40,7 +42,7 @@ enum Way {
     /// By a call to another host.
     Call(Client),
     /// By a command in its pod of a cluster, as `kubectl exec` does.
-    Pod(Where),
+    Pod(InCluster),
 }
 
 impl Context {
@@ -74,7 +76,10 @@ impl Context {
             && let Some(current) = kubeconfig_context()
         {
             return Ok(Self {
-                way: Way::Pod(in_kubeconfig(Some(current))),
+                way: Way::Pod(InCluster {
+                    context: Some(current),
+                    name: None,
+                }),
                 advice: "it is the cluster of your kubeconfig, for no control plane runs here: leno install, \
                          leno up, or leno control",
                 is_named: false,
@@ -91,8 +96,8 @@ impl Context {
 
     /// What somebody named: a context, or a socket by its path.
     fn named(named: &Path, advice: &'static str) -> anyhow::Result<Self> {
-        let way = match contexts::of_kubeconfig(named) {
-            Some(context) => Way::Pod(in_kubeconfig(context)),
+        let way = match contexts::of_kubeconfig(named)? {
+            Some(in_cluster) => Way::Pod(in_cluster),
             None => match contexts::find(named)? {
                 Some((name, member)) => Way::Call(elsewhere(&name, member)),
                 None => Way::Socket(named.to_owned()),
@@ -146,14 +151,14 @@ impl Context {
         match &self.way {
             Way::Socket(socket) => Client::new(socket),
             Way::Call(client) => client.clone(),
-            Way::Pod(place) => in_cluster(place.clone()),
+            Way::Pod(in_cluster) => in_its_pod(in_cluster.clone()),
         }
     }
 
-    /// The cluster that it runs in, if it is found by a kubeconfig.
-    pub(crate) fn cluster(&self) -> Option<&Where> {
+    /// Which one of which cluster it is, if it is found by a kubeconfig.
+    pub(crate) fn in_cluster(&self) -> Option<&InCluster> {
         match &self.way {
-            Way::Pod(place) => Some(place),
+            Way::Pod(in_cluster) => Some(in_cluster),
             Way::Socket(_) | Way::Call(_) => None,
         }
     }
@@ -189,28 +194,18 @@ fn elsewhere(name: &str, member: Member) -> Client {
     })
 }
 
-/// The cluster of a context of the kubeconfig, else of its current one.
-fn in_kubeconfig(context: Option<String>) -> Where {
-    Where::Kubeconfig {
-        path: None,
-        context,
+/// Asks a control plane of a cluster.
+fn in_its_pod(in_cluster: InCluster) -> Client {
+    let mut named = format!("{} of the cluster", called(in_cluster.name.as_ref()));
+    if let Some(context) = &in_cluster.context {
+        named = format!("{named} {context}");
     }
-}
-
-/// Asks the control plane of a cluster.
-fn in_cluster(place: Where) -> Client {
-    let named = match &place {
-        Where::Kubeconfig {
-            context: Some(context),
-            ..
-        } => format!("leno-control of the cluster {context}"),
-        Where::Kubeconfig { .. } | Where::Here => "leno-control of the cluster".to_owned(),
-    };
     Client::by(named, move |asked| {
-        let place = place.clone();
+        let in_cluster = in_cluster.clone();
         Box::pin(async move {
-            let cluster = Cluster::connect(&place).await.map_err(io::Error::other)?;
-            let told = cluster.run_in_control(&["relay"], &asked).await;
+            let cluster = in_cluster.connect().await.map_err(io::Error::other)?;
+            let name = in_cluster.name.as_ref();
+            let told = cluster.run_in_control(name, &["relay"], &asked).await;
             let told = told.map_err(io::Error::other)?;
             Ok(Box::new(BufReader::new(told)) as Spoken)
         })

@@ -6,7 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use leno_model::Name;
+use leno_kubernetes::{Cluster, NotConnected, Where};
+use leno_model::control_name::DEFAULT_CONTROL;
+use leno_model::{ControlName, Name};
 use leno_proxy::Clocks;
 use leno_proxy::follow::{self, Folder, Member, NotJoinedYet};
 use leno_wire::JoinToken;
@@ -55,14 +57,46 @@ pub(crate) fn find(named: &Path) -> anyhow::Result<Option<(String, Member)>> {
     }
 }
 
-/// What says that the control plane of a cluster is meant: `kubeconfig`, or `kubeconfig:NAME` for a context of it that is
-/// not the current one. A context of our own is never called so.
-pub(crate) fn of_kubeconfig(named: &Path) -> Option<Option<String>> {
-    let named = named.to_str()?.strip_prefix(KUBECONFIG)?;
-    match named.strip_prefix(':') {
-        Some(context) => Some(Some(context.to_owned())),
-        None => named.is_empty().then_some(None),
+/// A control plane of a cluster that the kubeconfig knows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct InCluster {
+    /// The context of the kubeconfig; without one, its current one.
+    pub(crate) context: Option<String>,
+    /// What it is called, if it is not the default one.
+    pub(crate) name: Option<ControlName>,
+}
+
+impl InCluster {
+    /// Reaches its cluster.
+    pub(crate) async fn connect(&self) -> Result<Cluster, NotConnected> {
+        let place = Where::Kubeconfig {
+            path: None,
+            context: self.context.clone(),
+        };
+        Cluster::connect(&place).await
     }
+}
+
+/// What says that a control plane of a cluster is meant: `kubeconfig`, `kubeconfig/NAME` for one beside the default one,
+/// and either with `:CONTEXT` behind it for a context that is not the current one. A context of our own is never called
+/// so, and no control plane has a colon in its name, as contexts of kubeconfigs have anything in theirs.
+pub(crate) fn of_kubeconfig(named: &Path) -> anyhow::Result<Option<InCluster>> {
+    let Some(behind) = named.to_str().and_then(|it| it.strip_prefix(KUBECONFIG)) else {
+        return Ok(None);
+    };
+    let (control, context) = match behind.split_once(':') {
+        Some((control, context)) => (control, Some(context.to_owned())),
+        None => (behind, None),
+    };
+    let name = match control.strip_prefix('/') {
+        Some(DEFAULT_CONTROL) => None,
+        Some(name) => Some(ControlName::new(name).with_context(|| {
+            format!("{name:?} names no control plane (a socket is named so: ./{KUBECONFIG}/{name})")
+        })?),
+        None if control.is_empty() => None,
+        None => return Ok(None),
+    };
+    Ok(Some(InCluster { context, name }))
 }
 
 /// The word that means the cluster of the kubeconfig.
@@ -217,4 +251,47 @@ fn forget(options: &ContextDrop, terminal: &mut Terminal) -> anyhow::Result<Answ
     }
     terminal.line(format!("{} is forgotten, its key with it", options.name))?;
     Ok(Answer::Fine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `canary of staging`, where `-` is the default one and the current context.
+    fn meant(named: &str) -> String {
+        match of_kubeconfig(Path::new(named)) {
+            Ok(Some(InCluster { context, name })) => {
+                let name = name.map_or("-".to_owned(), |name| name.to_string());
+                format!("{name} of {}", context.as_deref().unwrap_or("-"))
+            }
+            Ok(None) => "no cluster".to_owned(),
+            Err(why) => format!("{why:#}"),
+        }
+    }
+
+    #[test]
+    fn a_control_plane_of_a_cluster_is_named_whatever_its_context_is_called() {
+        for (named, expect) in [
+            ("kubeconfig", "- of -"),
+            ("kubeconfig:staging", "- of staging"),
+            (
+                "kubeconfig:arn:aws:eks:eu:1:cluster/shop",
+                "- of arn:aws:eks:eu:1:cluster/shop",
+            ),
+            ("kubeconfig:anna@shop/x", "- of anna@shop/x"),
+            ("kubeconfig/canary", "canary of -"),
+            ("kubeconfig/default", "- of -"),
+            ("kubeconfig/canary:anna@shop/x", "canary of anna@shop/x"),
+            (
+                "kubeconfig/Canary",
+                "\"Canary\" names no control plane (a socket is named so: ./kubeconfig/Canary): it is no DNS label: lower-case \
+                 letters, digits and hyphens, beginning and ending with a letter or a digit",
+            ),
+            ("kubeconfigs", "no cluster"),
+            ("./kubeconfig/canary", "no cluster"),
+            ("prod", "no cluster"),
+        ] {
+            assert_eq!(meant(named), expect, "{named}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use leno_kubernetes::Cluster;
 use leno_kubernetes::install::{
-    Change, Checked, Installation, NAMESPACE, NotApplied, NotReady, Object, called, in_yaml, mesh,
+    Change, Checked, Installation, NAMESPACE, NotApplied, NotReady, Object, in_yaml, mesh,
 };
 use leno_model::{Code, ControlName, Severity, TrustDomain};
 
@@ -182,13 +182,7 @@ async fn install(
             (None, true) => "  the control plane and a proxy on each node run in ".to_owned(),
         });
     terminal.line(ready.plain(NAMESPACE))?;
-    let check = match &chosen.name {
-        None => check_by(&options.reached),
-        Some(_) => {
-            let own = called(chosen.name.as_ref());
-            format!("kubectl exec -n {NAMESPACE} deploy/{own} -- /leno check")
-        }
-    };
+    let check = check_by(&options.reached, chosen.name.as_ref());
     terminal.line(Line::new().dim("Next   ").plain(check))?;
     Ok(Answer::Fine)
 }
@@ -202,15 +196,16 @@ async fn with_nodes(cluster: &Cluster, chosen: &Installation) -> Result<Installa
     })
 }
 
-/// How the mesh of a cluster is checked from here.
-fn check_by(reached: &Reached) -> String {
+/// How the mesh of a cluster is checked from here, by the control plane of this name or by the default one.
+fn check_by(reached: &Reached, name: Option<&ControlName>) -> String {
     let file = reached.kubeconfig.as_ref();
     let file = file.map_or_else(String::new, |file| {
         format!("KUBECONFIG={} ", file.display())
     });
     let context = reached.kube_context.as_ref();
     let context = context.map_or_else(String::new, |context| format!(":{context}"));
-    format!("{file}leno check --context {KUBECONFIG}{context}")
+    let name = name.map_or_else(String::new, |name| format!("/{name}"));
+    format!("{file}leno check --context {KUBECONFIG}{name}{context}")
 }
 
 /// Waits until all of it is ready.

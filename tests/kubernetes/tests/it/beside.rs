@@ -226,6 +226,12 @@ fn pods_of_two_control_planes_are_of_one_mesh() {
         until_ready(&cluster, "shop", deployment);
     }
     call_each_other(&cluster);
+    let asked = ["proxies", "--context", "kubeconfig/canary"];
+    let outside = run_within(PATIENCE, &mut cluster.leno(&asked));
+    assert!(
+        outside.contains("shop/web") && !outside.contains("shop/cart"),
+        "{outside}"
+    );
     let (own, other) = ("deploy/leno-control", "deploy/leno-control-canary");
     let (own, other) = (follow(&cluster, own), follow(&cluster, other));
     assert!(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use leno_admin::{Link, OpenDashboard};
 use leno_kubernetes::{Cluster, NotRun};
+use leno_model::ControlName;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -15,6 +16,7 @@ use crate::arguments::Output;
 use crate::arguments::fleet::Dashboard;
 use crate::command::Answer;
 use crate::command::context::Context;
+use crate::command::contexts::InCluster;
 use crate::command::ending::EndSignals;
 use crate::terminal::{Line, Terminal};
 
@@ -30,7 +32,7 @@ pub(super) fn run(options: &Dashboard, terminal: &mut Terminal) -> anyhow::Resul
         Ok(link) => link,
         Err(failure) => return refused(&failure, json, terminal),
     };
-    let Some(place) = context.cluster() else {
+    let Some(in_cluster) = context.in_cluster() else {
         return told(&link, json, terminal);
     };
     let port = port(&link.url).context("the link names no port")?;
@@ -39,7 +41,7 @@ pub(super) fn run(options: &Dashboard, terminal: &mut Terminal) -> anyhow::Resul
         .build()?;
     runtime.block_on(async {
         let mut signals = EndSignals::new()?;
-        let cluster = Cluster::connect(place).await?;
+        let cluster = in_cluster.connect().await?;
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listener = TcpListener::bind(here).await;
         let listener = listener.with_context(|| {
@@ -51,7 +53,7 @@ pub(super) fn run(options: &Dashboard, terminal: &mut Terminal) -> anyhow::Resul
             terminal.line(Line::new().dim(until))?;
         }
         tokio::select! {
-            failed = carry(&listener, &cluster, port) => failed.map(|()| Answer::Bad),
+            failed = carry(&listener, &cluster, in_cluster, port) => failed.map(|()| Answer::Bad),
             () = signals.next() => Ok(Answer::Fine),
         }
     })
@@ -73,7 +75,12 @@ fn port(url: &str) -> Option<u16> {
 }
 
 /// Carries connections into the pod of the control plane; ends only where none can be carried there.
-async fn carry(listener: &TcpListener, cluster: &Cluster, port: u16) -> anyhow::Result<()> {
+async fn carry(
+    listener: &TcpListener,
+    cluster: &Cluster,
+    in_cluster: &InCluster,
+    port: u16,
+) -> anyhow::Result<()> {
     let room = Arc::new(Semaphore::new(MOST));
     let mut carried = JoinSet::new();
     loop {
@@ -86,18 +93,23 @@ async fn carry(listener: &TcpListener, cluster: &Cluster, port: u16) -> anyhow::
             accepted = listener.accept() => {
                 let (stream, _) = accepted?;
                 let permit = Arc::clone(&room).acquire_owned().await?;
-                let cluster = cluster.clone();
+                let (cluster, name) = (cluster.clone(), in_cluster.name.clone());
                 carried.spawn(async move {
                     let _permit = permit;
-                    carry_one(stream, &cluster, port).await
+                    carry_one(stream, &cluster, name.as_ref(), port).await
                 });
             }
         }
     }
 }
 
-async fn carry_one(mut stream: TcpStream, cluster: &Cluster, port: u16) -> Result<(), NotRun> {
-    cluster.carry_to_control(port, &mut stream).await
+async fn carry_one(
+    mut stream: TcpStream,
+    cluster: &Cluster,
+    name: Option<&ControlName>,
+    port: u16,
+) -> Result<(), NotRun> {
+    cluster.carry_to_control(name, port, &mut stream).await
 }
 
 #[cfg(test)]

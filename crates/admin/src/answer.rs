@@ -579,6 +579,9 @@ pub struct ProxyState {
     pub tunnel: Option<String>,
     /// The workloads it stands in front of.
     pub workloads: Vec<String>,
+    /// The node of a cluster that it serves, if it serves one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// Workloads it asked for and is not entitled to, or that do not exist.
     pub not_entitled: Vec<String>,
     /// The generation of the view it decides by.

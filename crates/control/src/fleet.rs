@@ -252,6 +252,7 @@ impl Member {
             address: self.peer.ip().to_string(),
             tunnel: self.tunnel.map(|tunnel| tunnel.to_string()),
             workloads: names(&self.workloads),
+            node: self.node.as_deref().map(str::to_owned),
             not_entitled: names(&self.not_entitled),
             generation: self.adopted.to_string(),
             current: self.current,

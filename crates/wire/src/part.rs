@@ -75,6 +75,9 @@ mod feature {
     pub(super) const TOKEN_KEYS: &str = "token-keys";
 }
 
+/// The feature by which the proxy of a node keeps the capture of pods that have proxies of their own.
+pub const KEEPS_SIDECARS: &str = feature::SIDECARS;
+
 /// Whether one of `needs` is no feature of this build.
 fn lacks(needs: &[String]) -> bool {
     !needs.iter().all(|need| FEATURES.contains(&need.as_str()))

@@ -7,7 +7,7 @@ use leno_admin::{Check, Configuration, ConfigurationOf, Finding, ProxyState};
 use leno_compile::ViewOf;
 use leno_control::understood;
 use leno_model::{Code, Severity};
-use leno_wire::part::needed;
+use leno_wire::part::{KEEPS_SIDECARS, needed};
 use serde_json::json;
 
 use crate::arguments::Output;
@@ -75,22 +75,32 @@ fn findings(told: &Configuration, known: &[Finding]) -> anyhow::Result<Vec<Findi
         let instances = mesh.instances.keys();
         let own = instances.filter(|id| proxy.workloads.contains(&id.to_string()));
         let workloads = own.cloned().collect();
-        let view = mesh.view(ViewOf {
+        let mut view = mesh.view(ViewOf {
             workloads: &workloads,
         });
+        let kept = proxy.node.as_deref().and_then(|it| mesh.sidecars.get(it));
+        view.sidecars = kept.map(|kept| (**kept).clone()).unwrap_or_default();
         not_understood(proxy, &needed(&view))
     }));
     Ok(findings)
 }
 
+/// What becomes of what a proxy does not understand: of rules, and of pods whose capture it would keep.
+const DENIED: &str = "rules that need it deny what they match, and routes that do answer 500";
+const WAITING: &str = "pods of its node that have a proxy of their own wait for their packet rules";
+
 /// A proxy that lacks some of what its view would need.
 fn not_understood(proxy: &ProxyState, needed: &BTreeSet<String>) -> Option<Finding> {
     let known: BTreeSet<_> = proxy.features.as_ref()?.iter().cloned().collect();
     let lacked: Vec<_> = needed.difference(&known).cloned().collect();
+    let waits = lacked.iter().any(|feature| feature == KEEPS_SIDECARS);
+    let denies = lacked.len() > usize::from(waits);
+    let held = [(denies, DENIED), (waits, WAITING)].into_iter();
+    let held: Vec<_> = held.filter_map(|(is, what)| is.then_some(what)).collect();
+    let held = format!("{}, until it is replaced", held.join(", and "));
     let message = format!("it would not understand: {}", lacked.join(", "));
-    let held = "rules that need it deny what they match, and routes that do answer 500, until it is replaced";
     let about = Some(format!("proxy {}", proxy.name));
-    let finding = Finding::running(Code::D007, Severity::Error, about, message, held);
+    let finding = Finding::running(Code::D007, Severity::Error, about, message, &held);
     (!lacked.is_empty()).then_some(finding)
 }
 
@@ -136,6 +146,28 @@ mod tests {
             "{:?}",
             found(&all, &[])
         );
+    }
+
+    #[test]
+    fn a_nodes_proxy_that_would_not_keep_the_rules_of_pods_is_named() {
+        let of = |node: Option<&str>, features: &[&str]| {
+            let mut told = told(Some(features));
+            let pod = json!({
+                "pod": "shop/mail-1", "of": "mail", "labels": {}, "service_account": "mail", "ports": {}, "annotations": {},
+                "has_proxy": true, "on_host": false, "probes": [], "hosts": [], "addresses": ["10.0.1.1"],
+                "locality": [null, null, "n1"], "ready": true,
+            });
+            told.pods = vec![serde_json::from_value(pod).unwrap()];
+            let proxy = told.proxies.first_mut().unwrap();
+            (proxy.workloads, proxy.node) = (Vec::new(), node.map(str::to_owned));
+            let (_, known) = understood(&told).unwrap();
+            found(&told, &known)
+        };
+        let named = ["D007 it would not understand: sidecars"];
+        assert_eq!(of(Some("n1"), &["cors"]), named);
+        assert_eq!(of(Some("n1"), &["cors", "sidecars"]), [""; 0]);
+        assert_eq!(of(Some("n2"), &["cors"]), [""; 0]);
+        assert_eq!(of(None, &["cors"]), [""; 0]);
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use leno_channel::Keyring;
+use leno_host::Netns;
+use leno_model::view::WorkloadId;
 use leno_traffic::Table;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{Door, Order, State, tell};
 
@@ -43,8 +45,22 @@ impl Hands {
 
     /// Serves a connection as if it had come by `door`.
     pub(crate) fn take(&self, connection: TcpStream, door: Door) -> io::Result<()> {
-        let ended = || io::Error::other("the proxy has no worker");
-        let worker = self.orders.first().ok_or_else(ended)?;
-        tell(worker, Order::Take(connection, Vec::new(), door))
+        self.order(Order::Take(connection, Vec::new(), door))
     }
+
+    /// In which network connections for calls of `workload` are made, if not in that of this process.
+    pub(crate) async fn network_of(&self, workload: &WorkloadId) -> io::Result<Option<Arc<Netns>>> {
+        let (say, said) = oneshot::channel();
+        self.order(Order::SayNetwork(workload.clone(), say))?;
+        said.await.map_err(|_| no_worker())
+    }
+
+    /// Has the first worker carry it out: all have been told the same of workloads.
+    fn order(&self, order: Order) -> io::Result<()> {
+        tell(self.orders.first().ok_or_else(no_worker)?, order)
+    }
+}
+
+fn no_worker() -> io::Error {
+    io::Error::other("the proxy has no worker")
 }

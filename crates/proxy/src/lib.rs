@@ -69,7 +69,7 @@ use leno_model::{Dice, Network, SpiffeId};
 use leno_telemetry::Telemetry;
 use leno_traffic::{Scope, Table};
 use tokio::runtime::LocalOptions;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use asked::Witness;
 pub use cut::Cut;
@@ -168,6 +168,8 @@ enum Order {
     Enclose(WorkloadId, inside::Share),
     /// Make connections for calls of this workload and to it in that network.
     ReachInto(WorkloadId, Arc<Netns>),
+    /// Say in which network connections for calls of this workload are made, if not in ours.
+    SayNetwork(WorkloadId, oneshot::Sender<Option<Arc<Netns>>>),
     /// Ask so what the view was never asked to hold.
     AskBy(Asker),
     /// Serve this connection, of which so much was read elsewhere, as if it had come by this door.
@@ -521,8 +523,8 @@ fn judge_by(keyring: &Keyring, view: &View) -> Vec<BadRoot> {
 mod tests {
     use std::sync::Barrier;
 
-    use leno_model::TrustDomain;
     use leno_model::view::{Generation, Settings as MeshSettings};
+    use leno_model::{Name, Namespace, TrustDomain};
 
     use super::*;
 
@@ -544,8 +546,8 @@ mod tests {
         })
     }
 
-    #[test]
-    fn of_several_who_adopt_at_once_none_takes_back_what_another_said() {
+    /// A proxy that listens nowhere, with one worker.
+    fn proxy() -> Proxy {
         let clocks = Clocks::start();
         let settings = Settings {
             workers: NonZeroUsize::MIN,
@@ -559,8 +561,31 @@ mod tests {
         };
         let keyring = Arc::new(Keyring::new(clocks.clock()));
         let telemetry = Telemetry::new(leno_telemetry::Settings::default());
-        let proxy = Proxy::start(settings, keyring, clocks, &telemetry, view(0), Scope::Whole);
-        let proxy = proxy.unwrap();
+        Proxy::start(settings, keyring, clocks, &telemetry, view(0), Scope::Whole).unwrap()
+    }
+
+    #[tokio::test]
+    async fn whoever_tries_a_call_of_a_workload_is_told_in_which_network() {
+        let proxy = proxy();
+        let (hands, netns) = (proxy.hands(), Arc::new(Netns::own().unwrap()));
+        let id = |name: &str| WorkloadId {
+            namespace: Namespace::default_namespace(),
+            name: Name::new(name).unwrap(),
+        };
+        let (cart, web) = (id("cart-1"), id("web-1"));
+        assert_eq!(hands.network_of(&cart).await.unwrap(), None);
+        proxy.reach_into(&cart, &netns).unwrap();
+        assert_eq!(hands.network_of(&cart).await.unwrap(), Some(netns));
+        assert_eq!(hands.network_of(&web).await.unwrap(), None);
+        proxy.leave(&cart).unwrap();
+        assert_eq!(hands.network_of(&cart).await.unwrap(), None);
+        proxy.drain();
+        proxy.join().unwrap();
+    }
+
+    #[test]
+    fn of_several_who_adopt_at_once_none_takes_back_what_another_said() {
+        let proxy = proxy();
         let held = || proxy.state.borrow().table.view().generation.clone();
         let together = Barrier::new(4);
         std::thread::scope(|scope| {

@@ -96,6 +96,8 @@ fn obey(worker: &Rc<Worker>, accepting: Option<&mut Accepting>, order: Order) ->
         },
         Order::Enclose(workload, share) => worker.enter_by(workload, Some(share.open()?)),
         Order::ReachInto(workload, netns) => worker.reach_into(workload, Some(netns)),
+        // Whoever asked may have gone.
+        Order::SayNetwork(workload, say) => drop(say.send(worker.netns(&workload))),
         Order::AskBy(asker) => worker.ask_by(asker),
         Order::Take(connection, came, door) => listen::take(worker, &door, connection, &came),
         Order::Accept(connection, door) => {

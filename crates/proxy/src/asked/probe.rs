@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::Door;
+use crate::connect::connect_from;
 use crate::hands::Hands;
 
 /// How long a connection may take, and the head of an answer.
@@ -157,13 +158,15 @@ async fn recorded(mut tap: Tap, from: SocketAddr) -> Option<String> {
 pub(super) async fn reach(hands: &Hands, ask: &ReachOf) -> Result<Reached, Failure> {
     let table = hands.table();
     let view = table.view();
-    let (_, own) = ours(view, &ask.workload)?;
+    let (id, own) = ours(view, &ask.workload)?;
     let address = ask.endpoint.parse::<SocketAddr>();
     let address = address.map_err(|error| Failure::plain(format_args!("the endpoint: {error}")))?;
     let endpoint = endpoint(view, address);
     let tunnel = endpoint.and_then(|endpoint| endpoint.tunnel);
+    let netns = hands.network_of(&id).await.map_err(Failure::plain)?;
     let begin = Instant::now();
-    let connected = timeout(CONNECT_LIMIT, TcpStream::connect(tunnel.unwrap_or(address))).await;
+    let connecting = connect_from(netns.as_deref(), tunnel.unwrap_or(address));
+    let connected = timeout(CONNECT_LIMIT, connecting).await;
     let took = begin.elapsed();
     let mut reached = Reached {
         tunnel: tunnel.map(|tunnel| tunnel.to_string()),

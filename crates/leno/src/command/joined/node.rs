@@ -5,6 +5,7 @@ mod arriving;
 mod door;
 mod guarding;
 mod keeping;
+mod left_over;
 mod plugin;
 mod pod;
 mod process;
@@ -175,6 +176,7 @@ impl<'a> Node<'a> {
         };
         self.let_go(&view);
         self.take_up(&view).await;
+        self.clear(&view);
         self.start(&view);
         self.serve(&view).await;
         self.guard();
@@ -264,6 +266,16 @@ impl<'a> Node<'a> {
         for (id, captured) in changed {
             self.took(&id, captured.as_ref().err());
         }
+    }
+
+    /// Removes what an earlier proxy of this node kept for processes of pods that have none any more.
+    fn clear(&mut self, view: &View) {
+        let told = view.workloads.values().filter_map(|it| it.pod.as_deref());
+        let told = told.filter(|pod| pod.own_process.is_some());
+        let held = self.pods.values().filter(|pod| pod.own.is_some());
+        let uids = told.map(|pod| &pod.uid).chain(held.map(|pod| &pod.uid));
+        let uids: BTreeSet<&str> = uids.map(|uid| &**uid).collect();
+        self.processes.clear(|uid| uids.contains(uid));
     }
 
     /// Starts the processes of pods that have one of their own, once the view says whom they act as.

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::command::host;
+use crate::command::joined::node::left_over::{LeftOver, is_uid};
 use crate::command::joined::node::pod::Pod;
 use crate::command::joined::node::process::{Charge, Happened, Keeper, Process, Program, What};
 use crate::command::joined::word::{Begin, Listening};
@@ -35,6 +36,7 @@ pub(super) struct Processes<'a> {
     happened: mpsc::Sender<Happened>,
     /// Where those that serve are found by people in the pod of the node's proxy.
     places: BTreeMap<WorkloadId, Place>,
+    left_over: LeftOver,
 }
 
 /// How processes of pods are run.
@@ -83,6 +85,7 @@ impl<'a> Processes<'a> {
             living,
             happened,
             places: BTreeMap::new(),
+            left_over: LeftOver::of(&settings.folder),
         };
         (processes, lacks)
     }
@@ -167,13 +170,14 @@ impl<'a> Processes<'a> {
         self.places.remove(id);
     }
 
+    /// Removes what earlier ones kept whose pods have none any more.
+    pub(super) fn clear(&mut self, has_process: impl Fn(&str) -> bool) {
+        self.left_over.clear(has_process);
+    }
+
     /// Where the process of the pod with this UID keeps what it needs.
     fn folder(&self, uid: &str) -> anyhow::Result<PathBuf> {
-        let is_name = !uid.is_empty()
-            && uid
-                .chars()
-                .all(|it| it.is_ascii_alphanumeric() || it == '-');
-        anyhow::ensure!(is_name, "{uid:?} is no UID of a pod");
+        anyhow::ensure!(is_uid(uid), "{uid:?} is no UID of a pod");
         let all = &self.settings.folder;
         make(all).with_context(|| all.display().to_string())?;
         Ok(all.join(uid))

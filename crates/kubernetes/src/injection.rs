@@ -104,7 +104,7 @@ impl Injection {
         let Some(spec) = &pod.spec else {
             return Verdict::Asis;
         };
-        if let Some(why) = unfit::left_out(placement, spec) {
+        if let Some(why) = unfit::left_out(placement, &pod.metadata, spec) {
             return Verdict::Left(why);
         }
         let is_ours = |container: &Container| {
@@ -114,6 +114,7 @@ impl Injection {
             return Verdict::Refused(why);
         }
         let changes = match placement {
+            _ if unfit::is_mirror(&pod.metadata) => Vec::new(),
             Placement::Sidecar if added::is_there(spec) => Vec::new(),
             Placement::Sidecar => self.added(&pod.metadata, spec),
             Placement::Node => added::waiting(&pod.metadata, spec),
@@ -132,7 +133,7 @@ fn judge_running(placement: Placement, pod: &Pod) -> Verdict {
     };
     let is_captured = match placement {
         Placement::Sidecar => added::is_there(spec),
-        Placement::Node => unfit::left_out(placement, spec).is_none(),
+        Placement::Node => unfit::left_out(placement, &pod.metadata, spec).is_none(),
     };
     let why = is_captured.then(|| unfit::refused_running(placement, spec));
     why.flatten().map_or(Verdict::Asis, Verdict::Refused)

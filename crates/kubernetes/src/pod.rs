@@ -9,7 +9,8 @@ use kube::api::{ApiResource, Object, ObjectMeta};
 use leno_model::view::{Check, Locality, Probe};
 use leno_model::{Name, Namespace};
 use leno_resources::pod::{
-    ISOLATION, Pod, PodProbe, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
+    ISOLATION, MIRROR, Pod, PodProbe, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
+    is_static,
 };
 use serde::Deserialize;
 
@@ -152,7 +153,7 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
     let is_to_end = told.metadata.deletion_timestamp.is_some();
     let is_ready = !is_to_end && status.conditions.iter().any(is_ready);
     let mut pod = Pod {
-        uid: told.metadata.uid.as_deref().unwrap_or_default().into(),
+        uid: uid(&told.metadata).into(),
         workload: workload(&told.metadata).unwrap_or_else(|| name.clone()),
         service_account,
         ports: ports(&told.spec),
@@ -172,6 +173,14 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
     pod.meta.annotations = texts(told.metadata.annotations);
     pod.meta.annotations.retain(|key, _| is_read(key));
     Some(pod)
+}
+
+/// The UID by which a node knows a pod, in names of control groups and towards its network plugin.
+fn uid(meta: &ObjectMeta) -> &str {
+    let annotations = meta.annotations.as_ref();
+    let hash = annotations.and_then(|all| all.get(MIRROR));
+    let hash = hash.filter(|hash| is_static(hash));
+    hash.or(meta.uid.as_ref()).map_or("", String::as_str)
 }
 
 /// A node as the cluster tells it, as far as it is used.
@@ -391,6 +400,24 @@ mod tests {
         assert_eq!(of("Job", "report-29384723", ""), "report");
         assert_eq!(of("Job", "once-2", ""), "once-2");
         assert_eq!(of("Node", "node-1", ""), "x-1");
+    }
+
+    #[test]
+    fn a_static_pod_is_known_as_its_node_knows_it() {
+        let check = |annotations: &str, expect: &str| {
+            let pod = told(&format!(
+                r#"{{"metadata": {{"namespace": "kube-system", "name": "etcd-n1", "uid": "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed",
+                   "annotations": {{{annotations}}}}}, "spec": {{}}}}"#
+            ));
+            assert_eq!(&*pod.unwrap().uid, expect);
+        };
+        let own = "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed";
+        check("", own);
+        let hash = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+        check(&format!(r#""kubernetes.io/config.mirror": "{hash}""#), hash);
+        // Nobody is taken for a pod that the API server has made.
+        let other = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d";
+        check(&format!(r#""kubernetes.io/config.mirror": "{other}""#), own);
     }
 
     #[test]

@@ -35,6 +35,16 @@ pub const ISOLATION: &str = "leno.dev/isolation";
 /// The value of [`ISOLATION`].
 pub const OWN_PROCESS: &str = "Pod";
 
+/// That by which the kubelet says that a pod is a static one, made of a file on its node, and what the cluster knows a
+/// mirror of it: the hash of that file, which is the UID of what runs there.
+pub const MIRROR: &str = "kubernetes.io/config.mirror";
+
+/// Whether this is the UID of a static pod: an MD5 sum. The API server's own have hyphens (RFC 9562).
+pub fn is_static(uid: &str) -> bool {
+    let is_digit = |letter: u8| matches!(letter, b'0'..=b'9' | b'a'..=b'f');
+    uid.len() == 32 && uid.bytes().all(is_digit)
+}
+
 /// All pods, by namespace and name. Two states of a cluster share those that are the same in both.
 pub type Pods = BTreeMap<(Namespace, Name), Arc<Pod>>;
 
@@ -43,7 +53,8 @@ pub type Pods = BTreeMap<(Namespace, Name), Arc<Pod>>;
 pub struct Pod {
     /// Its name, its labels, and the annotations that say how it is captured and served.
     pub meta: Metadata,
-    /// What tells it from others of its name, before and after. Empty where nobody needs to.
+    /// By which its node knows it: what tells it from others of its name, before and after. The hash of its file if it is
+    /// [static](is_static). Empty where nobody needs to.
     pub uid: Arc<str>,
     /// What it is called in findings and origins.
     pub reference: Arc<ObjectRef>,

@@ -288,6 +288,22 @@ fn a_pod_that_cannot_be_captured_is_made_and_its_maker_is_told() {
 }
 
 #[test]
+fn nothing_is_added_to_the_mirror_of_a_static_pod() {
+    let mirror =
+        json!({"annotations": {"kubernetes.io/config.mirror": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}});
+    let spec = json!({"containers": [{"name": "cart"}]});
+    let expect = "leno: a static pod is made by its node, and this is its mirror: it gets no sidecar, and what it calls goes \
+                  out in plain";
+    assert_eq!(told(mirror.clone(), spec.clone()), expect);
+    // The proxy of its node needs nothing in it.
+    let pod = json!({"metadata": mirror, "spec": spec});
+    assert_eq!(
+        answered_for(Placement::Node, &pod),
+        json!({"uid": "7", "allowed": true})
+    );
+}
+
+#[test]
 fn what_is_no_question_about_a_pod_is_refused() {
     let check = |asked: &str| {
         injection()

@@ -3,12 +3,12 @@
 use k8s_openapi::api::core::v1::{Container, EphemeralContainer, PodSpec, SecurityContext};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use leno_model::control_name::DEFAULT_CONTROL;
-use leno_resources::pod::CONTROL;
+use leno_resources::pod::{CONTROL, MIRROR};
 
 use super::{CAPTURE, PROXY, Placement, UID};
 
 /// Why a pod has no part in the mesh, though it may be made.
-pub(super) fn left_out(placement: Placement, spec: &PodSpec) -> Option<String> {
+pub(super) fn left_out(placement: Placement, meta: &ObjectMeta, spec: &PodSpec) -> Option<String> {
     let without = match placement {
         Placement::Sidecar => "it gets no sidecar",
         Placement::Node => "the proxy of its node does not serve it",
@@ -16,11 +16,20 @@ pub(super) fn left_out(placement: Placement, spec: &PodSpec) -> Option<String> {
     let what = match (spec.host_network, spec.os.as_ref()) {
         (Some(true), _) => "a pod with hostNetwork shares its node's network".to_owned(),
         (_, Some(os)) if os.name != "linux" => format!("this pod is for {}", os.name),
+        _ if placement == Placement::Sidecar && is_mirror(meta) => {
+            "a static pod is made by its node, and this is its mirror".to_owned()
+        }
         _ => return None,
     };
     Some(format!(
         "{what}: {without}, and what it calls goes out in plain"
     ))
+}
+
+/// Whether it is what the cluster is told of a static pod: what is changed in it is not changed in what runs.
+pub(super) fn is_mirror(meta: &ObjectMeta) -> bool {
+    let mut annotations = meta.annotations.iter().flatten();
+    annotations.any(|(name, _)| name == MIRROR)
 }
 
 /// Why a pod is not made.

@@ -58,8 +58,9 @@ pub(crate) enum Fleet {
 #[derive(Args, Clone)]
 pub(crate) struct Context {
     /// A context that leno context add made, kubeconfig or kubeconfig:CONTEXT for a cluster of Kubernetes,
-    /// kubeconfig/CONTROL or kubeconfig/CONTROL:CONTEXT for a control plane of it that has a name, or the control plane's socket; else $LENO_CONTEXT, else the mesh that is up in this folder, else what leno
-    /// context use chose, else this machine's, else that of the kubeconfig
+    /// kubeconfig/CONTROL or kubeconfig/CONTROL:CONTEXT for a control plane of it that has a name, or the control
+    /// plane's socket; else $LENO_CONTEXT, else the mesh that is up in this folder, else what leno context use
+    /// chose, else this machine's, else that of the kubeconfig
     #[arg(long, value_name = "NAME|SOCKET")]
     pub(crate) context: Option<PathBuf>,
 

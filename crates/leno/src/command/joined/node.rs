@@ -25,6 +25,7 @@ use leno_host::{KnownBy, Netns, PodCapture, TUNNEL_PORT, networks_of_pods};
 use leno_model::Code;
 use leno_model::view::{self, View, WorkloadId};
 use leno_proxy::follow::{Asker, Placer, Voucher};
+use leno_resources::pod::is_static;
 use leno_telemetry::capture::Whose;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -234,7 +235,8 @@ impl<'a> Node<'a> {
         let missing = missing.filter(|id| !self.pods.contains_key(*id));
         let missing: BTreeMap<_, _> = missing
             .filter_map(|id| {
-                let (pod, known_by) = of(view, id)?;
+                let (pod, known_by) =
+                    of(view, id).filter(|(pod, _)| is_known_by_groups(id, pod))?;
                 Some((pod.uid.clone(), (id, pod, known_by)))
             })
             .collect();
@@ -450,6 +452,15 @@ impl<'a> Node<'a> {
         taken.map_err(|why| refused(Code::H018, &why.0))
     }
 }
+
+/// Whether a pod is who its control groups say. Of a static one they say what an annotation does, which whoever may make
+/// pods may write: it is believed where whoever may do that may do anything, and where such pods are.
+fn is_known_by_groups(id: &WorkloadId, pod: &view::Pod) -> bool {
+    !is_static(&pod.uid) || id.namespace.as_str() == SYSTEM_OF_CLUSTER
+}
+
+/// The namespace of what a cluster consists of.
+const SYSTEM_OF_CLUSTER: &str = "kube-system";
 
 /// What the view says of a pod that is to be served, or whose capture is to be kept, and by what its proxy is known.
 fn of<'v>(view: &'v View, id: &WorkloadId) -> Option<(&'v view::Pod, KnownBy)> {

@@ -42,9 +42,9 @@ const MOST_CALLS: u32 = 16;
 const LARGEST_HEAD: u32 = 16 << 10;
 
 /// How long a peer may be silent before it is asked for a sign of life.
-const SILENCE: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(4);
 
-/// How long it has to give it.
+/// How long it has to give it: whoever is gone without a word, as a host that lost its power, is missed within 10 seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks the peer for signs of life, and returns when it gives none.

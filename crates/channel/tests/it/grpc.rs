@@ -1,9 +1,12 @@
 //! Calls over authenticated streams, and who may make them.
 
+use std::time::Duration;
+
 use leno_channel::grpc::{Call, LARGEST_MESSAGE, Line, Proven, Status, StatusCode, join, serve};
 use leno_channel::{Alpn, Keyring};
 use leno_identity::Credential;
 use tokio::io::{DuplexStream, duplex};
+use tokio::time::Instant;
 
 use crate::mesh::{HOUR, Mesh, told};
 
@@ -99,11 +102,13 @@ async fn a_server_that_is_gone_is_noticed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_falls_silent_is_given_up() {
+async fn a_peer_that_falls_silent_is_given_up_within_ten_seconds() {
     let (near, far) = duplex(64 * 1024);
     let (_line, run) = Line::open(near).await.unwrap();
+    let began = Instant::now();
     let ended = run.await;
     assert_eq!(ended.message, "no sign of life");
+    assert!(began.elapsed() < Duration::from_secs(10));
     drop(far);
 }
 

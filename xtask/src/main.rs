@@ -46,7 +46,7 @@ const CHORES: &[Chore] = &[
     Chore { name: "fuzz", what: "every parser of bytes from outside, with inputs that nobody wrote: [TARGET] .. [--seed N] [--runs N] [--seeds FOLDER]", run: fuzz::run },
     Chore { name: "generate", what: "Gateway API's structs, metrics' rules, boards and reference; --check: are they current", run: generate::run },
     Chore { name: "image", what: "the image of Leno, as a file that docker load and ctr images import take: [--name NAME:TAG] [--profile PROFILE] [FILE]", run: image::run },
-    Chore { name: "kubernetes", what: "a real Kubernetes of one node for tests and people; --help: how it is used; --test: its own tests", run: kubernetes::run },
+    Chore { name: "kubernetes", what: "a real Kubernetes of one node, or of two, for tests and people; --help: how it is used; --test: its own tests", run: kubernetes::run },
     Chore { name: "soak", what: "proxies for ten minutes with closes by chance at both ends: is anything lost or done twice? --for 1m --seed 7 --only bytes; --certificates: do they replace each other while the control plane is mostly away?", run: soak::run },
     Chore { name: "test", what: "every test, after installing what they need; or `test -p leno-model ..` as for cargo", run: test::run },
     Chore { name: "tidy", what: "layers, edges, codes, docs and links, then a mirror of the code's shape", run: tidy::run },

@@ -2,10 +2,10 @@
 //!
 //! - `pod serve PORT`: answers each request of HTTP with the host's name, and says on standard output what it was asked
 //! - `pod get URL`: prints the body of an answer to `http://HOST:PORT/PATH`
-//! - `pod load URL RATE`: asks so often a second, each time by a connection of its own, until its standard input ends, and
-//!   then says how many answers there were, and what was none
-//! - `pod watch URL`: asks again and again, and says when an answer is another one than the one before, in milliseconds
-//!   since 1970
+//! - `pod load URL RATE [PATIENCE]`: asks so often a second, each time by a connection of its own, until its standard input
+//!   ends, and then says how many answers there were, and what was none; for a connection it waits so many milliseconds
+//! - `pod watch URL [PATIENCE]`: asks again and again, and says when an answer is another one than the one before, in
+//!   milliseconds since 1970; of an answer that is not 200, its status tells which it is
 //! - `pod pause`: does nothing, for whoever only holds namespaces
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -22,13 +22,15 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["serve", port] => serve(port),
         ["get", url] => get(url),
-        ["load", url, rate] => load(url, rate),
-        ["watch", url] => watch(url),
+        ["load", url, rate] => load(url, rate, Ok(PATIENCE)),
+        ["load", url, rate, patience] => load(url, rate, milliseconds(patience)),
+        ["watch", url] => watch(url, Ok(PATIENCE)),
+        ["watch", url, patience] => watch(url, milliseconds(patience)),
         ["pause"] => loop {
             thread::park();
         },
         _ => Err(io::Error::other(
-            "usage: pod serve PORT | get URL | load URL RATE | watch URL | pause",
+            "usage: pod serve PORT | get URL | load URL RATE [PATIENCE] | watch URL [PATIENCE] | pause",
         )),
     };
     match done {
@@ -69,10 +71,11 @@ fn answer(mut client: TcpStream) -> io::Result<()> {
 }
 
 fn get(url: &str) -> io::Result<()> {
-    io::stdout().write_all(answered(url)?.1.as_bytes())
+    io::stdout().write_all(answered(url, PATIENCE)?.1.as_bytes())
 }
 
-fn load(url: &str, rate: &str) -> io::Result<()> {
+fn load(url: &str, rate: &str, patience: io::Result<Duration>) -> io::Result<()> {
+    let patience = patience?;
     let rate: u32 = rate
         .parse()
         .map_err(|_| io::Error::other("RATE is a number"))?;
@@ -80,7 +83,7 @@ fn load(url: &str, rate: &str) -> io::Result<()> {
     let threads: Vec<_> = (0..CLIENTS)
         .map(|client| {
             let (ends, url) = (Arc::clone(&ends), url.to_owned());
-            thread::spawn(move || ask_on(&url, rate, client, &ends))
+            thread::spawn(move || ask_on(&url, rate, patience, client, &ends))
         })
         .collect();
     writeln!(io::stdout(), "asking")?;
@@ -101,12 +104,25 @@ fn load(url: &str, rate: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// So many milliseconds.
+fn milliseconds(text: &str) -> io::Result<Duration> {
+    let number = text.parse();
+    let number = number.map_err(|_| io::Error::other("PATIENCE is a number"))?;
+    Ok(Duration::from_millis(number))
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "how often a client asks hangs on the clock"
 )]
 /// One of several clients, each of which asks at its own moments. How often it asked, and what was no answer.
-fn ask_on(url: &str, rate: u32, client: u32, ends: &AtomicBool) -> (u32, Vec<String>) {
+fn ask_on(
+    url: &str,
+    rate: u32,
+    patience: Duration,
+    client: u32,
+    ends: &AtomicBool,
+) -> (u32, Vec<String>) {
     let began = Instant::now();
     let pace = Duration::from_secs(1) / rate;
     let (mut asked, mut failed) = (0, Vec::new());
@@ -114,7 +130,7 @@ fn ask_on(url: &str, rate: u32, client: u32, ends: &AtomicBool) -> (u32, Vec<Str
         let due = pace * (client + asked * CLIENTS);
         thread::sleep(due.saturating_sub(began.elapsed()));
         asked += 1;
-        match answered(url) {
+        match answered(url, patience) {
             Ok((status, _)) if status == "200" => {}
             Ok((status, body)) => {
                 failed.push(format!("after {:?}: {status} {body}", began.elapsed()))
@@ -129,12 +145,14 @@ fn ask_on(url: &str, rate: u32, client: u32, ends: &AtomicBool) -> (u32, Vec<Str
     clippy::disallowed_methods,
     reason = "how often a client asks hangs on the clock"
 )]
-fn watch(url: &str) -> io::Result<()> {
+fn watch(url: &str, patience: io::Result<Duration>) -> io::Result<()> {
+    let patience = patience?;
     let mut last = String::new();
     say_when("began")?;
     loop {
-        let told = match answered(url) {
-            Ok((status, body)) => format!("{status} {}", body.trim_end()),
+        let told = match answered(url, patience) {
+            Ok((status, body)) if status == "200" => format!("200 {}", body.trim_end()),
+            Ok((status, _)) => status,
             Err(error) => format!("- {error}"),
         };
         if told != last {
@@ -162,13 +180,13 @@ const AGAIN: Duration = Duration::from_millis(5);
 const CLIENTS: u32 = 16;
 const SHOWN: usize = 20;
 
-/// The status and the body of an answer.
-fn answered(url: &str) -> io::Result<(String, String)> {
+/// The status and the body of an answer, which waits so long for a connection.
+fn answered(url: &str, patience: Duration) -> io::Result<(String, String)> {
     let rest = url.strip_prefix("http://");
     let (host, path) = rest
         .and_then(|rest| rest.split_once('/'))
         .ok_or_else(|| io::Error::other("http://HOST:PORT/PATH"))?;
-    let mut server = connected(host)?;
+    let mut server = connected(host, patience)?;
     server.set_read_timeout(Some(PATIENCE))?;
     write!(
         server,
@@ -185,10 +203,10 @@ fn answered(url: &str) -> io::Result<(String, String)> {
 }
 
 /// A connection to the first of a host's addresses that takes one.
-fn connected(host: &str) -> io::Result<TcpStream> {
+fn connected(host: &str, patience: Duration) -> io::Result<TcpStream> {
     let mut last = io::Error::other("it has no address");
     for address in host.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
+        match TcpStream::connect_timeout(&address, patience) {
             Ok(server) => return Ok(server),
             Err(error) => last = error,
         }

@@ -140,13 +140,20 @@ impl Cluster {
         Ok(())
     }
 
-    /// Lets the second node lose its power and start again at once, with what its disk holds; returns when the API server
-    /// counts on it.
-    pub fn restart_second(&mut self) -> Result<(), Failure> {
+    /// Lets the second node lose its power: all that ran there has ended without a word, and its disk holds what it held. It
+    /// stays so until [`Self::start_second`].
+    pub fn cut_second(&mut self) -> Result<(), Failure> {
+        let Some(second) = &mut self.second else {
+            return Ok(());
+        };
+        // What is killed closes its connections, and nobody is to hear of it.
+        host::unwire(&self.first.sandbox)?;
+        second.sandbox.restart()
+    }
+
+    /// Starts the second node again; returns when the API server has been told so, and counts on it.
+    pub fn start_second(&mut self) -> Result<(), Failure> {
         let before = self.boot(Node::Second)?;
-        if let Some(second) = &mut self.second {
-            second.sandbox.restart()?;
-        }
         self.run_second()?;
         let another = || self.boot(Node::Second).ok().filter(|boot| *boot != before);
         self.until("the node has told that it started again", another)?;

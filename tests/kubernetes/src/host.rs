@@ -59,15 +59,18 @@ pub(crate) fn lay_out(plan: &Plan<'_>) -> Result<(), Failure> {
 /// Lays a wire between the hosts of the two nodes, and tells each the way to the pods of the other.
 pub(crate) fn wire(first: &Sandbox, second: &Sandbox) -> Result<(), Failure> {
     let [here, there] = Node::ALL.map(Node::name);
-    // Of a host that has just ended, the kernel may not have taken away the wire yet.
-    let mut old = first.enter(Path::new("ip"));
-    drop(said(old.args(["link", "delete", there])));
     let mut lay = Command::new("ip");
     lay.args(["link", "add", there, "netns", &first.first().to_string()]);
     lay.args(["type", "veth", "peer", "name", here]);
     said(lay.args(["netns", &second.first().to_string()]))?;
     plug_in(first, Node::Second)?;
     plug_in(second, Node::First)
+}
+
+/// Takes away the wire that leads to the first node's host.
+pub(crate) fn unwire(first: &Sandbox) -> Result<(), Failure> {
+    let mut ip = first.enter(Path::new("ip"));
+    said(ip.args(["link", "delete", Node::Second.name()])).map(drop)
 }
 
 /// Plugs the wire to another node into a host's network.

@@ -21,7 +21,16 @@ impl Asking {
         url: &str,
         rate: u32,
     ) -> Self {
-        let exec = format!("exec -i -n {namespace} deploy/{from} -c app -- /pod load {url} {rate}");
+        Self::run(cluster, namespace, from, &format!("{url} {rate}"))
+    }
+
+    /// The same of one who may not call, and waits no longer than 200 ms for a connection before it tries another.
+    pub(crate) fn begin_in_vain(cluster: &Cluster, namespace: &str, from: &str, url: &str) -> Self {
+        Self::run(cluster, namespace, from, &format!("{url} {PROBES} 200"))
+    }
+
+    fn run(cluster: &Cluster, namespace: &str, from: &str, load: &str) -> Self {
+        let exec = format!("exec -i -n {namespace} deploy/{from} -c app -- /pod load {load}");
         let mut command = cluster.command("kubectl");
         command.args(exec.split(' '));
         let mut client = command
@@ -63,13 +72,13 @@ impl Asking {
 pub(crate) fn strangers(cluster: &Cluster, address: &str) -> [Asking; 2] {
     let direct = format!("http://{address}:8080/items");
     [
-        Asking::begin(cluster, "outside", "stranger", &direct, PROBES),
-        Asking::begin(cluster, "shop", "mail", "http://cart:80/items", PROBES),
+        Asking::begin_in_vain(cluster, "outside", "stranger", &direct),
+        Asking::begin_in_vain(cluster, "shop", "mail", "http://cart:80/items"),
     ]
 }
 
 /// How often each of them asks a second, and how often those do who may.
-pub(crate) const PROBES: u32 = 100;
+const PROBES: u32 = 100;
 pub(crate) const LOAD: u32 = 500;
 
 /// How often a pod's rules are flushed, and after what pause in seconds.

@@ -16,6 +16,7 @@ mod node;
 mod node_proxy;
 mod nodes;
 mod rest;
+mod restarted;
 mod sidecar;
 mod signers;
 mod two_nodes;

@@ -42,10 +42,10 @@ const MOST_CALLS: u32 = 16;
 const LARGEST_HEAD: u32 = 16 << 10;
 
 /// How long a peer may be silent before it is asked for a sign of life.
-const SILENCE: Duration = Duration::from_secs(4);
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// How long it has to give it: whoever is gone without a word, as a host that lost its power, is missed within 10 seconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Asks the peer for signs of life, and returns when it gives none.
 async fn until_dead(mut ping: PingPong) {

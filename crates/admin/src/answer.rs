@@ -28,8 +28,10 @@ pub enum Answer {
     Status(Status),
     /// To [`crate::OverviewOf`].
     Overview(Box<Overview>),
-    /// To [`crate::Apply`], [`crate::Delete`] and [`crate::Rollback`].
+    /// To [`crate::Apply`], [`crate::Delete`], [`crate::Rollback`] and [`crate::WeighOf`].
     Applied(Applied),
+    /// To [`crate::TakenOf`].
+    Taken(Taken),
     /// To [`crate::WatchesOf`] and [`crate::EndWatch`].
     Watches(Watches),
     /// To [`crate::PlanOf`].
@@ -121,6 +123,9 @@ pub struct Status {
     /// How many changes are watched, and may go back by themselves.
     #[serde(default, skip_serializing_if = "nothing")]
     pub watches: u64,
+    /// Which cluster it follows, if it does: the UID of the namespace `kube-system` there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
 }
 
 fn nothing(count: &u64) -> bool {
@@ -158,6 +163,15 @@ pub struct Applied {
     pub watch: Option<Box<WatchedChange>>,
 }
 
+/// Whether a cluster's objects are in force as somebody has written them there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Taken {
+    /// How the control plane is.
+    pub status: Status,
+    /// The revision that has all of them so; `None` if none did in time.
+    pub revision: Option<u64>,
+}
+
 /// What others own and is served as a revision had it, for a time. They own it as before.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Held {
@@ -179,6 +193,9 @@ pub struct Change {
     pub object: String,
     /// Where it was written: `routes/cart.yaml:12`.
     pub place: Option<String>,
+    /// Whether it is the cluster's that is followed: it was seen there, and is not kept here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub observed: bool,
     /// As it was; absent in answers to a change that was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,

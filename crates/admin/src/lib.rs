@@ -39,8 +39,8 @@ mod watched;
 pub use answer::{
     Addressed, Ahead, Answer, Applied, Away, Change, Checked, Configuration, Diff, Ending, Finding,
     Follows, Forgotten, Held, History, Holding, InForce, Link, Parts, Past, Proxies, ProxyState,
-    Recovered, Running, RunningPod, RunningPort, Since, Status, Token, TokenMade, Tokens, Tunnel,
-    Verb,
+    Recovered, Running, RunningPod, RunningPort, Since, Status, Taken, Token, TokenMade, Tokens,
+    Tunnel, Verb,
 };
 pub use asker::Asker;
 pub use audited::{Audited, AuditedOf, Outcome};
@@ -63,8 +63,8 @@ pub use question::{
     DiffOf, DropOverride, DropToken, End, EndWatch, FailuresOf, File, HistoryOf, HoldingOf, KeptOf,
     ListOverrides, ListTokens, OpenDashboard, OverviewOf, PartsOf, PlanOf, ProbeOf, ProxiesOf,
     Question, ReachOf, ReadmitProxies, Recover, Reinstate, RenewCertificate, Revoke, Rollback,
-    RotateRoot, ServiceOf, ServicesOf, StatusOf, StoryOf, SuggestOf, TapOf, TrafficOf, TrustOf,
-    ViewOf, Watch, WatchesOf,
+    RotateRoot, ServiceOf, ServicesOf, StatusOf, StoryOf, SuggestOf, TakenOf, TapOf, TrafficOf,
+    TrustOf, ViewOf, Watch, WatchesOf, WeighOf, WrittenObject,
 };
 pub use recorded::{
     Consulted, Decided, Endpoints, Fact, FactOf, FactValue, Failed, Happening, Late, Recorded,

@@ -98,6 +98,13 @@ impl Question {
             Self::Apply(ask) => edits(ask.dry_run, format!("set {}", ask.set)),
             Self::Delete(ask) => edits(ask.dry_run, ask.objects.join(", ")),
             Self::Rollback(ask) => edits(ask.dry_run, format!("to {}", ask.to)),
+            Self::Weigh(ask) => {
+                let files = ask.files.iter().map(|file| file.path.as_str());
+                let removed = ask.removed.iter().map(String::as_str);
+                let what: Vec<_> = files.chain(removed).collect();
+                edits(ask.dry_run, format!("in the cluster: {}", what.join(", ")))
+            }
+            Self::Taken(_) => needs(Role::Editor, With::Changed, Audit::No),
             Self::Watches(_) => viewer(With::Shown),
             Self::EndWatch(ask) => {
                 let what = if ask.keep { "keep" } else { "take back" };

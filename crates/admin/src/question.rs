@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::answer::{
     Applied, Checked, Configuration, Diff, Ending, Forgotten, History, Holding, Link, Parts,
-    Proxies, Recovered, Status, TokenMade, Tokens,
+    Proxies, Recovered, Status, Taken, TokenMade, Tokens,
 };
 use crate::audited::AuditedOf;
 use crate::calls::{KeptCalls, Tapped, Wanted, Which};
@@ -160,6 +160,40 @@ questions! {
         /// For so many seconds, what others own is served as it was then, too. They own it as before.
         #[serde(default)]
         pub hold: Option<u64>,
+    }
+
+    /// May the cluster that is followed be changed like this, and what would it mean? Whoever asks writes it there; nothing
+    /// is changed here.
+    WeighOf as Weigh -> Applied {
+        /// Which cluster: as [`Status::cluster`](crate::Status::cluster) says.
+        pub cluster: String,
+        /// The files, with the objects that it would have.
+        pub files: Vec<File>,
+        /// The namespace of objects that name none.
+        #[serde(default)]
+        pub namespace: String,
+        /// The objects that it would lack, as `Kind name` or `Kind namespace/name`.
+        #[serde(default)]
+        pub removed: Vec<String>,
+        /// It would lack those of this set, too, that are not in the files.
+        #[serde(default)]
+        pub prune: Option<String>,
+        /// Only if this is the newest revision.
+        #[serde(default)]
+        pub if_revision: Option<u64>,
+        /// Whether errors that the newest revision lacks are accepted.
+        #[serde(default)]
+        pub allow_errors: bool,
+        /// Whether it is only asked, and nothing will be written.
+        #[serde(default)]
+        pub dry_run: bool,
+    }
+
+    /// Are these objects of the cluster that is followed in force as they were written there? Answered once they are, or
+    /// after a while.
+    TakenOf as Taken -> Taken {
+        /// The objects.
+        pub objects: Vec<WrittenObject>,
     }
 
     /// Which changes are watched, and what came of those that were?
@@ -483,6 +517,8 @@ impl Question {
             Self::Apply(_)
             | Self::Delete(_)
             | Self::Rollback(_)
+            | Self::Weigh(_)
+            | Self::Taken(_)
             | Self::Watches(_)
             | Self::EndWatch(_)
             | Self::Plan(_)
@@ -544,4 +580,13 @@ pub struct File {
     pub path: String,
     /// What stands in it.
     pub text: String,
+}
+
+/// An object as it was written to a cluster.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WrittenObject {
+    /// Which: `HTTPRoute shop/cart`.
+    pub object: String,
+    /// What it says; `None` if it is gone.
+    pub text: Option<String>,
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use leno_admin::{
-    Answer, Asker, Audit, Away, CertificateState, Change as Told, Checked, CreateToken, Diff,
-    DiffOf, FailingRenewal, Failure, Finding, Forgotten, History, HistoryOf, Link, OwnBundle, Past,
-    Proxies, Question, Recovered, Reply, Revoke, Revoked, RevokedIdentity, Since, Status, Token,
-    TokenMade, Tokens, Trust, Verb,
+    Answer, Apply, Asker, Audit, Away, CertificateState, Change as Told, Checked, CreateToken,
+    Diff, DiffOf, FailingRenewal, Failure, Finding, Forgotten, History, HistoryOf, Link, OwnBundle,
+    Past, Proxies, Question, Recovered, Reply, Revoke, Revoked, RevokedIdentity, Since, Status,
+    Token, TokenMade, Tokens, Trust, Verb, WeighOf,
 };
 use leno_model::role::{CONTROL_PLANE, PEOPLE, SYSTEM};
 use leno_model::view::WorkloadId;
@@ -35,7 +35,7 @@ use crate::peers::Standing;
 use crate::sight::Sight;
 use crate::{
     apply, asking, clock, elsewhere, flows, outside, overrides, overview, plan, published, readmit,
-    renew, rotate, served, told, troubled, viewed, watching,
+    renew, rotate, served, told, troubled, viewed, watching, weigh,
 };
 
 /// Answers a question; a refusal says how the control plane is, too.
@@ -46,7 +46,9 @@ pub(crate) async fn answer(
 ) -> Result<Reply, Failure> {
     let sight = Sight::of(&center, &asker);
     let files: BTreeSet<_> = match &question {
-        Question::Apply(ask) => ask.files.iter().map(|file| file.path.clone()).collect(),
+        Question::Apply(Apply { files, .. }) | Question::Weigh(WeighOf { files, .. }) => {
+            files.iter().map(|file| file.path.clone()).collect()
+        }
         _ => BTreeSet::new(),
     };
     let answered = permitted(&center, &asker, &sight, question).await;
@@ -130,6 +132,7 @@ async fn decide(
         Question::Probe(ask) => narrow(Answer::Probed(asking::probe(&center, ask).await?)),
         Question::Reach(ask) => narrow(Answer::Reached(asking::reach(&center, ask).await?)),
         Question::Renew(ask) => narrow(Answer::Renewed(renew::renew(center, ask).await?)),
+        Question::Taken(ask) => narrow(Answer::Taken(weigh::taken(center, &sight, ask).await?)),
         Question::Overview(_) => {
             let looking = center.look.get().and_then(|look| look());
             let told = match looking {
@@ -164,6 +167,7 @@ fn know(center: &Center, sight: &Sight, who: Label, question: Question) -> Resul
         Question::Apply(ask) => apply::apply(center, sight, who, ask).map(Answer::Applied),
         Question::Delete(ask) => apply::delete(center, sight, who, ask).map(Answer::Applied),
         Question::Rollback(ask) => apply::rollback(center, sight, who, ask).map(Answer::Applied),
+        Question::Weigh(ask) => weigh::weigh(center, sight, ask).map(Answer::Applied),
         Question::Watches(ask) => watching::list(center, sight, &ask).map(Answer::Watches),
         Question::EndWatch(ask) => {
             watching::end_early(center, sight, &who, &ask).map(Answer::Watches)
@@ -232,6 +236,7 @@ fn know(center: &Center, sight: &Sight, who: Label, question: Question) -> Resul
         | Question::Tap(_)
         | Question::Probe(_)
         | Question::Reach(_)
+        | Question::Taken(_)
         | Question::Renew(_) => Err(Failure::plain("this is a question for others")),
     }
 }
@@ -253,6 +258,7 @@ pub(crate) fn status(center: &Center) -> Status {
         problems: count(edition.meaning.problems()),
         overrides: count(center.overrides().len()),
         watches: count(center.watching.running().len()),
+        cluster: center.cluster.as_ref().map(ToString::to_string),
     }
 }
 
@@ -288,6 +294,7 @@ pub(crate) fn told(change: &ObjectChange, texts: bool) -> Told {
             .filter(|object| !object.owner.is_observed())
             .and_then(|object| object.place.as_ref())
             .map(ToString::to_string),
+        observed: object.is_some_and(|object| object.owner.is_observed()),
         before: text(change.before()),
         after: text(change.after()),
     }

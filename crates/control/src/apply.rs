@@ -28,6 +28,17 @@ pub(crate) fn apply(
     who: Label,
     ask: Apply,
 ) -> Result<Applied, Failure> {
+    if center.follows_cluster() {
+        return Err(Failure {
+            advice: Some(
+                "leno apply where a kubeconfig leads to the cluster, or kubectl apply".to_owned(),
+            ),
+            ..Failure::coded(
+                Code::K026,
+                "nothing was changed: the mesh is what a cluster says, and what is kept here nobody sees there",
+            )
+        });
+    }
     let upserts = read_files(ask.files, &ask.namespace)?;
     for upsert in &upserts {
         sight.may_change(&upsert.key)?;
@@ -226,17 +237,9 @@ fn change(center: &Center, sight: &Sight, deed: Deed, terms: Terms) -> Result<Ap
                 return Err(Refused::Barred(key.clone()));
             }
         }
-        let errors = found.errors();
+        let accepted = found.accepted(sight, terms.allow_errors);
         weighed = Some(found);
-        // What breaks something of others is not for whoever does so to accept.
-        let others = errors.iter().filter_map(Note::object);
-        let others = others
-            .into_iter()
-            .any(|object| sight.may_change(object).is_err());
-        match errors.is_empty() || (terms.allow_errors && !others) {
-            true => Ok(()),
-            false => Err(Refused::HasErrors(errors)),
-        }
+        accepted
     };
     let done = match terms.dry_run {
         true => center.store.rehearse(change, check),
@@ -284,7 +287,7 @@ fn change(center: &Center, sight: &Sight, deed: Deed, terms: Terms) -> Result<Ap
 }
 
 /// Whether a change of an object may be made that says, or said, who is let in by what he is.
-fn may_attest(
+pub(crate) fn may_attest(
     center: &Center,
     sight: &Sight,
     key: &ObjectRef,
@@ -328,7 +331,7 @@ pub(crate) fn not_changed(refused: Refused, weighed: Option<&Weighed>) -> Failur
             if objects.iter().any(|(_, owner)| owner.is_observed()) =>
         {
             let refused = Refused::OwnedElsewhere(objects);
-            let advice = "change it there: kubectl apply, kubectl delete; leno plan -f says before what that would mean";
+            let advice = "change it there: leno delete where a kubeconfig leads to the cluster, or kubectl; leno plan -f says before what that would mean";
             Failure {
                 advice: Some(advice.to_owned()),
                 ..Failure::coded(refused.code(), refused)
@@ -381,12 +384,28 @@ impl Weighed {
 
     /// What would hold in place of what does.
     fn against(center: &Center, after: Arc<Meaning>) -> Self {
-        let before = Arc::clone(&center.edition().meaning);
-        let news = after.news(&before).into_iter().cloned().collect();
+        Self::between(&center.edition().meaning, after)
+    }
+
+    /// What would hold in place of something else.
+    pub(crate) fn between(before: &Meaning, after: Arc<Meaning>) -> Self {
+        let news = after.news(before).into_iter().cloned().collect();
         Self {
             after,
             basis: None,
             news,
+        }
+    }
+
+    /// Whether it may be made by whoever may change so much, and accepts errors or not. What breaks something of
+    /// others is not for whoever does so to accept.
+    pub(crate) fn accepted(&self, sight: &Sight, allow_errors: bool) -> Result<(), Refused> {
+        let errors = self.errors();
+        let mut others = errors.iter().filter_map(Note::object);
+        let breaks_others = others.any(|object| sight.may_change(object).is_err());
+        match errors.is_empty() || (allow_errors && !breaks_others) {
+            true => Ok(()),
+            false => Err(Refused::HasErrors(errors)),
         }
     }
 

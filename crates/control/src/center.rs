@@ -90,6 +90,8 @@ pub(crate) struct Center {
     /// What it proves itself by.
     proven: Mutex<Option<Credential>>,
     pub(crate) clocks: Clocks,
+    /// What tells the cluster that is followed from others, if one is.
+    pub(crate) cluster: Option<Arc<str>>,
     /// Host and port at which proxies find this control plane.
     pub(crate) address: String,
     /// The image of the proxy that pods of the cluster get.
@@ -225,6 +227,7 @@ impl Center {
         let First {
             mut sources,
             said,
+            cluster,
             pods,
         } = found;
         let said = said.map(|said| said.record(&store, clock::wall()));
@@ -257,6 +260,7 @@ impl Center {
             keyring: Keyring::new(clocks.clock()),
             proven: Mutex::default(),
             clocks,
+            cluster,
             address: start.address,
             sidecar: start.sidecar,
             node_capture: start.node_capture,
@@ -709,6 +713,11 @@ impl Center {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Whether the mesh is what a cluster says: then its objects are changed there.
+    pub(crate) fn follows_cluster(&self) -> bool {
+        self.sources().iter().any(Found::is_cluster)
     }
 
     /// The newest state of the mesh.

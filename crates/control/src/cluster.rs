@@ -1,6 +1,5 @@
 //! A cluster of Kubernetes as a source: its objects are read as those of files are, its pods are what runs.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::center::Center;
 use crate::clock;
 use crate::event::Event;
 use crate::fleet::Fleet;
-use crate::observed::{self, Said};
+use crate::observed::{self, Authors, Said};
 use crate::programmed::Programming;
 use crate::replicas::Tell;
 
@@ -26,7 +25,7 @@ pub(crate) struct Followed {
     watch: Watch,
     seen: Seen,
     /// Who has changed objects since they were taken last; nobody saw who did before the first time.
-    authors: Option<BTreeSet<Arc<str>>>,
+    authors: Option<Authors>,
     standings: watch::Sender<Arc<Standings>>,
 }
 
@@ -70,6 +69,11 @@ impl Followed {
     /// Where it is.
     pub(crate) fn cluster(&self) -> Cluster {
         self.cluster.clone()
+    }
+
+    /// What tells it from other clusters, if it said so.
+    pub(crate) fn uid(&self) -> Option<Arc<str>> {
+        self.seen.cluster.clone()
     }
 
     /// What its objects say, and who made them say so since they were taken last.
@@ -146,7 +150,7 @@ pub(crate) async fn follow(center: Arc<Center>, followed: Option<Followed>) {
         };
         if taken.is_ok() {
             if says {
-                followed.authors = Some(BTreeSet::new());
+                followed.authors = Some(Authors::default());
             }
             (says, runs) = (false, false);
         }

@@ -28,6 +28,8 @@ pub(crate) struct First {
     pub(crate) sources: Vec<Found>,
     /// What the cluster says, if there is one.
     pub(crate) said: Option<Said>,
+    /// What tells the cluster from others, if there is one and it said so.
+    pub(crate) cluster: Option<Arc<str>>,
     /// The pods of the cluster, if there is one.
     pub(crate) pods: Option<Arc<Pods>>,
 }

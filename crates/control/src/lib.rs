@@ -90,6 +90,7 @@ mod viewed;
 mod warn;
 mod watching;
 mod web;
+mod weigh;
 
 use std::io;
 use std::net::SocketAddr;
@@ -293,6 +294,7 @@ impl Control {
         let first = First {
             sources: found.collect(),
             said: cluster.as_ref().map(Followed::said),
+            cluster: cluster.as_ref().and_then(Followed::uid),
             pods: cluster.as_ref().map(Followed::pods),
         };
         let listening = |why| NotStarted::Listen {

@@ -17,9 +17,26 @@ pub(crate) struct Said {
     /// Its objects.
     pub(crate) documents: Arc<Vec<Document>>,
     /// Who made it another than it was before, if that was seen.
-    pub(crate) authors: Option<BTreeSet<Arc<str>>>,
+    pub(crate) authors: Option<Authors>,
     /// Why what it says by now could not be read.
     pub(crate) trouble: Option<Arc<str>>,
+}
+
+/// Who made a cluster say something else, and why.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Authors {
+    /// By the names that they give themselves.
+    names: BTreeSet<Arc<str>>,
+    /// In their words, of those who said so.
+    reasons: BTreeSet<Arc<str>>,
+}
+
+impl Authors {
+    /// All of those, too.
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.names.extend(others.names);
+        self.reasons.extend(others.reasons);
+    }
 }
 
 /// What a cluster says, but for what a revision has of it.
@@ -75,13 +92,16 @@ impl Said {
 }
 
 /// Who wrote what is wanted otherwise than before. Who deleted something is not known.
-pub(crate) fn authors(before: &[Document], after: &[Document]) -> BTreeSet<Arc<str>> {
+pub(crate) fn authors(before: &[Document], after: &[Document]) -> Authors {
     let known: BTreeMap<_, _> = before.iter().map(|it| (&it.name, &it.text)).collect();
     let is_news = |document: &&Document| known.get(&document.name) != Some(&&document.text);
     let wanted = after.iter().filter(|document| document.wanted.is_some());
-    let news = wanted.filter(is_news);
-    news.filter_map(|document| document.author.clone())
-        .collect()
+    let mut authors = Authors::default();
+    for document in wanted.filter(is_news) {
+        authors.names.extend(document.author.clone());
+        authors.reasons.extend(document.why.clone());
+    }
+    authors
 }
 
 /// What `now` is while what others than the store have is served as it was `then`.
@@ -100,20 +120,22 @@ pub(crate) fn source() -> Label {
     Label::new("cluster").expect("a word is a label")
 }
 
-fn who(authors: Option<&BTreeSet<Arc<str>>>) -> Label {
-    let authors: Vec<_> = authors.into_iter().flatten().map(|it| &**it).collect();
+fn who(authors: Option<&Authors>) -> Label {
+    let authors = authors.into_iter().flat_map(|it| &it.names);
+    let authors: Vec<_> = authors.map(|it| &**it).collect();
     match authors.is_empty() {
         true => label(CLUSTER),
         false => label(&authors.join(", ")),
     }
 }
 
-fn message(authors: Option<&BTreeSet<Arc<str>>>) -> Message {
-    let text = match authors {
-        Some(_) => "",
-        None => "as the control plane found it",
+fn message(authors: Option<&Authors>) -> Message {
+    let Some(authors) = authors else {
+        return Message::new("as the control plane found it").unwrap_or_default();
     };
-    Message::new(text).unwrap_or_default()
+    let reasons: Vec<_> = authors.reasons.iter().map(|it| &**it).collect();
+    // What anybody can write there may be too long, or no text for a terminal.
+    Message::new(&reasons.join("; ")).unwrap_or_default()
 }
 
 fn upsert(document: &Document) -> Option<Upsert> {
@@ -161,6 +183,7 @@ mod tests {
                 text: text.into(),
                 wanted: (!name.starts_with("slice")).then(|| Arc::new(key(name))),
                 author: Some(author.into()),
+                why: (author == "leno").then(|| "so".into()),
             }
         };
         objects.iter().map(document).collect()
@@ -211,7 +234,7 @@ mod tests {
         let states: [&[&str]; 4] = [
             &["web=1", "cart=1", "slice-a=1"],
             &["web=1", "cart=2 by argocd", "slice-a=2"],
-            &["web=2", "cart=2", "dns=theirs", "slice-a=2"],
+            &["web=2 by leno", "cart=2", "dns=theirs", "slice-a=2"],
             &["web=2", "dns=theirs", "slice-a=2"],
         ];
         let mut before = None;
@@ -244,7 +267,7 @@ mod tests {
             history.iter().map(told).collect::<Vec<_>>(),
             [
                 "5 the cluster",
-                "4 kubectl",
+                "4 kubectl, leno so",
                 "3 argocd",
                 "2 the cluster as the control plane found it",
             ]

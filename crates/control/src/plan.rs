@@ -26,7 +26,6 @@ use crate::center::Center;
 use crate::clock;
 use crate::edition::Edition;
 use crate::flows::kept;
-use crate::found::Found;
 use crate::observed;
 use crate::overrides;
 use crate::sight::Sight;
@@ -115,7 +114,7 @@ pub(crate) fn plan(
 
 /// Whose objects are planned: those of a cluster that is followed, where none of them was applied here.
 fn owner(center: &Center, own: Owner, upserts: &[Upsert]) -> Result<Owner, Failure> {
-    if !center.sources().iter().any(Found::is_cluster) {
+    if !center.follows_cluster() {
         return Ok(own);
     }
     let objects = center.store.at(center.store.head().revision);

@@ -234,6 +234,7 @@ impl Sight {
             | Answer::Revoked(_)
             | Answer::OverrideChanged(_)
             | Answer::Overrides(_)
+            | Answer::Taken(_)
             // Narrowed where it is told.
             | Answer::Watches(_)
             | Answer::Renewed(_)) => answer,

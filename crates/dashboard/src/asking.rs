@@ -89,6 +89,8 @@ fn leave(question: &Question) -> Leave {
         | Question::Plan(_)
         | Question::Suggest(_)
         | Question::Delete(_)
+        | Question::Weigh(_)
+        | Question::Taken(_)
         | Question::AddOverride(_)
         | Question::DropOverride(_)
         | Question::EndWatch(_)

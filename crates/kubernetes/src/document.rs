@@ -5,6 +5,8 @@ use kube::api::{ApiResource, DynamicObject};
 use leno_resources::Spelling;
 use serde_json::{Map, Value, json};
 
+use crate::wanted::{MANAGER, WHY};
+
 /// Where the cluster has the objects of a kind.
 pub(crate) fn resource(kind: &Spelling) -> ApiResource {
     let version = kind.api_version;
@@ -40,6 +42,12 @@ pub(crate) fn author(metadata: &ObjectMeta) -> Option<&str> {
     let of_all = managers.filter(|it| it.subresource.as_deref().unwrap_or_default().is_empty());
     let newest = of_all.max_by(|one, next| one.time.cmp(&next.time))?;
     newest.manager.as_deref()
+}
+
+/// Why it was changed last, if who changed it last said so by Leno: others leave standing what was said of a change before.
+pub(crate) fn why(metadata: &ObjectMeta) -> Option<&str> {
+    let why = metadata.annotations.as_ref()?.get(WHY)?;
+    (author(metadata)? == MANAGER).then_some(why)
 }
 
 /// What of an object says what was wanted: without its status, and without what others keep in its

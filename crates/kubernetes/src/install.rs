@@ -30,6 +30,7 @@ use leno_resources::{Spelling, spellings};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(crate) use self::apply::wanted;
 pub use self::apply::{Change, NotApplied};
 pub use self::check::{Checked, Problem};
 pub use self::clear::NotCleared;

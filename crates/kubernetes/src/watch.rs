@@ -36,6 +36,8 @@ pub struct Seen {
     pub pods: Arc<Pods>,
     /// What is reported of each object that has a status of ours. The same value for as long as none of it is another.
     pub standings: Arc<Standings>,
+    /// What tells this cluster from all others: [`Cluster::uid`](crate::Cluster::uid).
+    pub cluster: Option<Arc<str>>,
     /// Why it may be older than what the cluster has by now: [`Watch::troubles`].
     pub troubles: Vec<String>,
 }
@@ -51,6 +53,8 @@ pub struct Document {
     pub wanted: Option<Arc<ObjectRef>>,
     /// Who has changed last what it says, by the name that they give themselves.
     pub author: Option<Arc<str>>,
+    /// Why, in the words of whoever changed it by Leno.
+    pub why: Option<Arc<str>>,
 }
 
 impl PartialEq for Document {
@@ -67,11 +71,13 @@ impl Document {
         };
         let wanted = reference(kind, &object).filter(|_| document::is_wanted(kind));
         let author = document::author(&object.metadata).map(Arc::from);
+        let why = document::why(&object.metadata).map(Arc::from);
         Self {
             name: name.into(),
             text: document::text(kind, object).into(),
             wanted: wanted.map(Arc::new),
             author,
+            why,
         }
     }
 }
@@ -81,6 +87,8 @@ impl Document {
 struct Item {
     document: Document,
     standing: Standing,
+    /// Its UID, if that tells the cluster from others.
+    cluster: Option<Arc<str>>,
 }
 
 /// Watches a cluster. What was seen last stays while the cluster does not answer.
@@ -315,6 +323,8 @@ impl Watch {
         self.seen.troubles = self.troubles();
         if stale.documents {
             let items = || self.documents.iter().flat_map(|(_, shelf)| shelf.iter());
+            let cluster = items().find_map(|(_, item)| item.cluster.as_ref());
+            self.seen.cluster = cluster.cloned();
             let all: Vec<_> = items().map(|(_, item)| item.document.clone()).collect();
             // What is reported of an object, or keeps it from being told, changes nothing of what it says.
             if *self.seen.documents != all {
@@ -509,7 +519,10 @@ fn read(kind: &Spelling, mut object: DynamicObject) -> Item {
         true => Standing::of(&mut object),
         false => Standing::default(),
     };
+    let is_system = kind.kind == "Namespace" && object.name_any() == "kube-system";
+    let cluster = object.metadata.uid.as_deref().filter(|_| is_system);
     Item {
+        cluster: cluster.map(Arc::from),
         document: Document::of(kind, object),
         standing,
     }

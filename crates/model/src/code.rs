@@ -332,6 +332,10 @@ codes! {
     K023 "nodes-of-another" Caller "The proxies of nodes are the default control plane's, and no other brings them.";
     K024 "no-default-control-plane" Caller "There is no default control plane for another one to stand beside.";
     K025 "others-remain" Caller "Other control planes are there, or pods that name one that is not.";
+    K026 "changed-in-the-cluster" Caller "The mesh is what a cluster says, and is changed there.";
+    K027 "another-cluster" Caller "The kubeconfig leads to another cluster than the control plane follows.";
+    K028 "partly-changed" Caller "A cluster has taken a part of a change, and not the rest.";
+    K029 "change-not-seen" Mesh "The control plane has not seen in time what was changed in its cluster.";
 
     // What leaves the mesh
     X001 "collector-away" Service "The collector of telemetry cannot be reached, or does not answer.";

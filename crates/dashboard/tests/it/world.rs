@@ -74,6 +74,7 @@ fn overview() -> Overview {
             problems: 0,
             overrides: 0,
             watches: 0,
+            cluster: None,
             now: "2026-03-01T12:04:31.250Z".into(),
         },
         verdict: Verdict::default(),

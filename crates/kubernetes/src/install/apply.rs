@@ -1,19 +1,30 @@
 //! What would change in a cluster, and changing it: by server-side apply, so that a field that somebody else has set
 //! is never taken from them in silence.
 
+use std::fmt;
 use std::time::Duration;
 
 use kube::Error;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::Status;
 use leno_model::Code;
 use serde_json::Value;
 
 use super::Object;
 use crate::cluster::Cluster;
+use crate::wanted;
 use crate::words::in_words;
 
 /// As whom fields are set.
 const MANAGER: &str = "leno-install";
+
+/// A Mesh is made once, and belongs to whoever runs it from then on: its fields are those that `leno apply` sets.
+fn manager(object: &Object) -> &'static str {
+    match object.kind() {
+        "Mesh" => wanted::MANAGER,
+        _ => MANAGER,
+    }
+}
 
 /// What applying an object comes to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,12 +83,19 @@ impl NotApplied {
         }
     }
 
-    pub(super) fn of(object: &Object, why: &Error) -> Self {
+    pub(crate) fn of(object: &impl fmt::Display, why: &Error) -> Self {
         let (object, words) = (object.to_string(), in_words(why));
         match why {
             Error::Api(status) => match status.code {
+                // It is the object that some webhook does not want, whoever asks.
+                403 if words.starts_with("admission webhook ") => {
+                    Self::Refused { object, why: words }
+                }
                 401 | 403 => Self::Forbidden { object, why: words },
-                409 => Self::Conflict { object, why: words },
+                409 => Self::Conflict {
+                    object,
+                    why: owners(status).unwrap_or(words),
+                },
                 _ => Self::Refused { object, why: words },
             },
             _ => Self::Away { why: words },
@@ -95,7 +113,7 @@ impl Cluster {
             Err(Error::Api(status)) if status.code == 404 => return Ok(Change::Make),
             Err(why) => return Err(NotApplied::of(object, &why)),
         };
-        let asked = parameters(force).dry_run();
+        let asked = parameters(object, force).dry_run();
         let then = api
             .patch(object.name(), &asked, &Patch::Apply(&object.body))
             .await;
@@ -111,7 +129,7 @@ impl Cluster {
     /// Makes an object what it is to be. A kind that was defined right before is waited for.
     pub async fn apply(&self, object: &Object, force: bool) -> Result<(), NotApplied> {
         let api = self.api_of(object);
-        let asked = parameters(force);
+        let asked = parameters(object, force);
         for _ in 0..TRIES {
             let applied = api
                 .patch(object.name(), &asked, &Patch::Apply(&object.body))
@@ -144,8 +162,23 @@ impl Cluster {
 const AGAIN: Duration = Duration::from_millis(500);
 const TRIES: u32 = 60;
 
-fn parameters(force: bool) -> PatchParams {
-    let parameters = PatchParams::apply(MANAGER).validation_strict();
+/// `.spec.rules is set by kubectl`, for each field that somebody else has set.
+fn owners(status: &Status) -> Option<String> {
+    let causes = &status.details.as_ref()?.causes;
+    let conflicts = causes
+        .iter()
+        .filter(|cause| cause.reason == "FieldManagerConflict");
+    let told = conflicts.map(|cause| {
+        // `conflict with "kubectl" using leno.dev/v1alpha1`
+        let owner = cause.message.split('"').nth(1).unwrap_or(&cause.message);
+        format!("{} is set by {owner}", cause.field)
+    });
+    let told: Vec<_> = told.collect();
+    (!told.is_empty()).then(|| told.join(", "))
+}
+
+fn parameters(object: &Object, force: bool) -> PatchParams {
+    let parameters = PatchParams::apply(manager(object)).validation_strict();
     match force {
         true => parameters.force(),
         false => parameters,
@@ -153,7 +186,7 @@ fn parameters(force: bool) -> PatchParams {
 }
 
 /// What of an object says what is wanted: without what the cluster keeps of it.
-fn wanted(object: DynamicObject) -> Value {
+pub(crate) fn wanted(object: DynamicObject) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     let fields = value.as_object_mut();
     let metadata = fields.and_then(|fields| {

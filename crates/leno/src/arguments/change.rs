@@ -177,6 +177,9 @@ pub(crate) enum FailOn {
     leno apply -f mesh/ -m 'cart v2 gets a tenth'\n  \
     leno apply -f mesh/ --prune --if-revision 418\n  \
     leno apply -f mesh/ --watch 5m               goes back by itself if calls fail by it\n\n\
+Where the mesh is what a cluster of Kubernetes says, the cluster is changed, by your kubeconfig and rights: all is tried \
+before anything is written, and a field that somebody else has set is theirs (K005). The set is the label leno.dev/set. \
+--watch is refused there.\n\n\
 Exit codes with --watch: 0 it stayed · 1 it went back · 3 nobody could tell, or this was left before the end.")]
 pub(crate) struct Apply {
     #[command(flatten)]
@@ -198,7 +201,8 @@ pub(crate) struct Apply {
 }
 
 #[derive(Args)]
-#[command(after_help = "Example: leno delete HTTPRoute/cart -n shop")]
+#[command(after_help = "Example: leno delete HTTPRoute/cart -n shop\n\n\
+What a cluster of Kubernetes has is deleted there, by your kubeconfig and rights, unless somebody else has written it.")]
 pub(crate) struct Delete {
     /// What: KIND/NAME or KIND/NAMESPACE/NAME
     #[arg(value_name = "OBJECT", required = true)]
@@ -254,7 +258,8 @@ pub(crate) struct Diff {
 
 #[derive(Args)]
 #[command(after_help = "Examples:
-  leno rollback 416 -m 'v2 answers 500'   what was applied here is as it was, as a new revision
+  leno rollback 416 -m 'v2 answers 500'   what was applied by leno is as it was, as a new revision; in a cluster what
+                                          nobody else has written, by your kubeconfig and rights
   leno rollback 416 --hold 1h             so is what a cluster has: served as it was, while the cluster keeps
                                           what it has, until somebody mends it there or the hour is over
   leno rollback 416 --hold 1h --dry-run   what that would change, and for which proxies

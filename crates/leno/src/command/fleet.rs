@@ -1,6 +1,7 @@
 //! The commands that ask a control plane, one function for each; what they print begins with context and
 //! revision.
 
+mod clustered;
 mod dashboard;
 mod kubectl;
 mod proxies;
@@ -40,8 +41,14 @@ pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<An
         Fleet::Leave(options) => leave::run(options, terminal),
         Fleet::Plan(options) => plan::run(options, terminal),
         Fleet::Policy(options) => policy::run(&options.command, terminal),
-        Fleet::Apply(options) => apply(options, terminal),
-        Fleet::Delete(options) => delete(options, terminal),
+        Fleet::Apply(options) => {
+            let done = apply(options, terminal);
+            clustered::told(done, options.context.output, terminal)
+        }
+        Fleet::Delete(options) => {
+            let done = delete(options, terminal);
+            clustered::told(done, options.context.output, terminal)
+        }
         Fleet::Context(options) => contexts::run(&options.command, terminal),
         Fleet::History(options) if options.audit => {
             let (limit, before) = (options.limit, options.before);
@@ -64,16 +71,8 @@ pub(crate) fn run(command: &Fleet, terminal: &mut Terminal) -> anyhow::Result<An
             kubectl::rollback(&options.context, options.to, terminal)
         }
         Fleet::Rollback(options) => {
-            let question = Rollback {
-                to: options.to,
-                if_revision: options.terms.if_revision,
-                message: options.terms.message.clone(),
-                allow_errors: options.terms.allow_errors,
-                dry_run: options.terms.dry_run,
-                watch: watched(&options.terms),
-                hold: options.hold.map(|lasts| lasts.as_secs()),
-            };
-            take_back(&options.context, question, terminal)
+            let done = roll_back(options, terminal);
+            clustered::told(done, options.context.output, terminal)
         }
         Fleet::Watch(options) => watch::run(options, terminal),
         Fleet::Override(options) => overrides(&options.command, terminal),
@@ -149,6 +148,11 @@ fn apply(options: &change::Apply, terminal: &mut Terminal) -> anyhow::Result<Ans
         Some(set) => set.clone(),
         None => set_of(&options.input.files)?,
     };
+    let chosen = Chosen::choose(options.context.context.as_deref())?;
+    let output = options.context.output;
+    if let Some(mesh) = clustered::followed(&chosen, output)? {
+        return mesh.apply(options, files, set, terminal);
+    }
     let question = Apply {
         files: asked(files)?,
         namespace: options.input.namespace.clone(),
@@ -160,7 +164,7 @@ fn apply(options: &change::Apply, terminal: &mut Terminal) -> anyhow::Result<Ans
         dry_run: options.terms.dry_run,
         watch: watched(&options.terms),
     };
-    change(&options.context, question, |_| None, terminal)
+    change(&chosen, output, question, |_| None, terminal)
 }
 
 /// How a change is to be watched.
@@ -206,40 +210,67 @@ fn delete(options: &change::Delete, terminal: &mut Terminal) -> anyhow::Result<A
         [kind, namespace, name] => Ok(format!("{kind} {namespace}/{name}")),
         _ => bail!("{text:?} names no object: write KIND/NAME"),
     };
+    let objects = options.objects.iter().map(object);
+    let objects = objects.collect::<anyhow::Result<Vec<_>>>()?;
+    let chosen = Chosen::choose(options.context.context.as_deref())?;
+    let output = options.context.output;
+    if let Some(mesh) = clustered::followed(&chosen, output)?
+        && let Some(answer) = mesh.delete(&objects, &options.terms, terminal)?
+    {
+        return Ok(answer);
+    }
     let question = Delete {
-        objects: options
-            .objects
-            .iter()
-            .map(object)
-            .collect::<anyhow::Result<_>>()?,
+        objects,
         if_revision: options.terms.if_revision,
         message: options.terms.message.clone(),
         allow_errors: options.terms.allow_errors,
         dry_run: options.terms.dry_run,
         watch: watched(&options.terms),
     };
-    take_back(&options.context, question, terminal)
+    change(&chosen, output, question, Chosen::file, terminal)
 }
 
-/// Asks for a change that takes back what was applied: where a file is looked at, until it changes.
-fn take_back(
-    context: &Context,
-    question: impl Ask<Answer = Applied>,
-    terminal: &mut Terminal,
-) -> anyhow::Result<Answer> {
-    change(context, question, Chosen::file, terminal)
+/// Makes the configuration what it was: what a cluster says, too, as far as Leno has written that, unless it is only to be
+/// held.
+fn roll_back(options: &change::Rollback, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let terms = &options.terms;
+    let chosen = Chosen::choose(options.context.context.as_deref())?;
+    let output = options.context.output;
+    let question = Rollback {
+        to: options.to,
+        if_revision: terms.if_revision,
+        message: terms.message.clone(),
+        allow_errors: terms.allow_errors,
+        dry_run: terms.dry_run,
+        watch: watched(terms),
+        hold: options.hold.map(|lasts| lasts.as_secs()),
+    };
+    if options.hold.is_none()
+        && let Some(mesh) = clustered::followed(&chosen, output)?
+        && let Some(done) = mesh.roll_back(options.to, terms, terminal)?
+    {
+        if !done.keeps_more || done.answer != Answer::Fine {
+            return Ok(done.answer);
+        }
+        // It was weighed against the revision that was named; a newer one came of what was done.
+        let rest = Rollback {
+            if_revision: None,
+            ..question
+        };
+        return change(&chosen, output, rest, Chosen::file, terminal);
+    }
+    change(&chosen, output, question, Chosen::file, terminal)
 }
 
-/// Asks for a change, which holds until the file changes that `until` names, and shows what comes of it
-/// if it is watched.
+/// Asks for a change, which holds until the file changes that `until` names (of what takes back what was applied: a file
+/// that is looked at), and shows what comes of it if it is watched.
 fn change(
-    context: &Context,
+    chosen: &Chosen,
+    output: Output,
     question: impl Ask<Answer = Applied>,
     until: impl FnOnce(&Chosen) -> Option<&'static str>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Answer> {
-    let chosen = Chosen::choose(context.context.as_deref())?;
-    let output = context.output;
     let told = match chosen.ask(question)? {
         Ok(told) => told,
         Err(failure) => return refused(&failure, output == Output::Json, terminal),
@@ -248,9 +279,9 @@ fn change(
         // What goes on is a line for each thing.
         Output::Json if told.watch.is_some() => terminal.text(&serde_json::to_string(&told)?)?,
         Output::Json => terminal.text(&serde_json::to_string_pretty(&told)?)?,
-        Output::Text => tell::applied(&told, until(&chosen), terminal)?,
+        Output::Text => tell::applied(&told, until(chosen), terminal)?,
     }
-    watch::made(&chosen, &told, output, terminal)
+    watch::made(chosen, &told, output, terminal)
 }
 
 fn overrides(command: &OverrideCommand, terminal: &mut Terminal) -> anyhow::Result<Answer> {

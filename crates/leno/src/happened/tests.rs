@@ -63,6 +63,7 @@ fn status(revision: u64) -> Status {
         problems: 0,
         overrides: 0,
         watches: 0,
+        cluster: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -56,7 +56,7 @@ endpoints: [{addresses: [10.9.0.1]}]
 ports: [{name: sql, port: 5433}]
 ";
 
-const POLICY: &str = "\
+pub(crate) const POLICY: &str = "\
 apiVersion: leno.dev/v1alpha1
 kind: AccessPolicy
 metadata: {name: cart, namespace: shop}
@@ -166,10 +166,16 @@ pub(crate) fn start(world: &World, kubeconfig: &str, more: &[&str]) -> Process {
     world.process("control", &mut command)
 }
 
-/// What `leno` tells of the mesh.
+/// What `leno` tells of the mesh, to whom nothing leads to the cluster.
 pub(crate) fn told(world: &World, arguments: &[&str]) -> String {
+    told_by(world, &world.folder().join("none"), arguments)
+}
+
+/// The same to whom a kubeconfig leads there.
+pub(crate) fn told_by(world: &World, kubeconfig: &Path, arguments: &[&str]) -> String {
     let mut command = world.command(arguments);
     command.env("LENO_CONTEXT", world.folder().join("control.sock"));
+    command.env("KUBECONFIG", kubeconfig);
     let ended = ended(&mut command).expect("it ends in time");
     ended.out + &ended.err
 }
@@ -202,7 +208,7 @@ fn runs(cluster: &Cluster, pod: &str, address: &str, is_ready: bool) {
 }
 
 /// A cluster of an API server with the shop in it, whose pods run.
-fn shop() -> Cluster {
+pub(crate) fn shop() -> Cluster {
     let cluster = Cluster::start(Tier::Api).unwrap();
     cluster.define_all().unwrap();
     cluster.apply(SHOP).unwrap();
@@ -238,11 +244,11 @@ fn a_cluster_has_revisions_and_is_held_at_one() {
     let diff = told(&world, &["diff", "1", "2"]);
     assert!(diff.contains("AccessPolicy shop/cart"), "{diff}");
 
-    // What is the cluster's is not changed here, nor taken back.
+    // What is the cluster's is not changed here, nor taken back, by whom nothing leads to the cluster.
     let other = POLICY.replace("/items", "/other");
     fs::write(world.folder().join("policy.yaml"), other).unwrap();
     let refused = told(&world, &["apply", "-f", "policy.yaml"]);
-    for word in ["S006", "belongs to the cluster", "kubectl apply"] {
+    for word in ["K026", "nothing was changed", "--context kubeconfig"] {
         assert!(refused.contains(word), "{refused}");
     }
     let planned = told(&world, &["plan", "-f", "policy.yaml"]);

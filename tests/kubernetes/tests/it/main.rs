@@ -4,6 +4,7 @@
 
 mod api;
 mod beside;
+mod changed;
 mod chaos;
 mod control;
 mod definitions;

@@ -50,7 +50,7 @@ pub(super) fn rollback(
 }
 
 /// What makes one object what it is after a change.
-fn command(change: &Change) -> anyhow::Result<Option<String>> {
+pub(super) fn command(change: &Change) -> anyhow::Result<Option<String>> {
     let read = |text: &Option<String>| -> anyhow::Result<Option<Value>> {
         let text = text.as_deref();
         let value = text.map(serde_json::from_str).transpose();
@@ -143,6 +143,7 @@ mod tests {
             verb,
             object: "HTTPRoute shop/cart".to_owned(),
             place: None,
+            observed: true,
             before: before.map(str::to_owned),
             after: after.map(str::to_owned),
         };

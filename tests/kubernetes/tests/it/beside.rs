@@ -199,7 +199,7 @@ fn call_each_other(cluster: &Cluster) {
 #[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn pods_of_two_control_planes_are_of_one_mesh() {
     let cluster = Cluster::for_leno().unwrap();
-    cluster.install_leno(Placement::Sidecar).unwrap();
+    cluster.install_leno(Placement::Node).unwrap();
     cluster.add_volume("disk-canary").unwrap();
     let canary = ["install", "--yes", "--image", LENO, "--name", "canary"];
     let told = run_within(PATIENCE, &mut cluster.leno(&canary));
@@ -225,6 +225,10 @@ fn pods_of_two_control_planes_are_of_one_mesh() {
     for deployment in ["cart", "web", "mail"] {
         until_ready(&cluster, "shop", deployment);
     }
+    // The proxy of their node loads the rules of the pods of both.
+    let begin = "jsonpath={.items[*].spec.initContainers[*].name}";
+    let begin = cluster.ask(&["get", "pods", "-n", "shop", "-o", begin]);
+    assert!(!begin.unwrap().contains("leno-capture"));
     call_each_other(&cluster);
     let asked = ["proxies", "--context", "kubeconfig/canary"];
     let outside = run_within(PATIENCE, &mut cluster.leno(&asked));

@@ -221,7 +221,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The files of a node and what is in them.
-    pub(crate) fn files(&self) -> [(&'static str, String); 3] {
+    pub(crate) fn files(&self) -> [(&'static str, String); 4] {
         [
             ("kubelet.json", self.kubelet_configuration().to_string()),
             ("containerd.toml", self.containerd_configuration()),
@@ -229,6 +229,8 @@ impl<'a> Plan<'a> {
                 "upper/etc/cni/net.d/10-node.conflist",
                 network(self.node).to_string(),
             ),
+            // For its folder, which the kubelet looks into for static pods.
+            ("upper/etc/kubernetes/manifests/.none", String::new()),
         ]
     }
 
@@ -255,6 +257,7 @@ impl<'a> Plan<'a> {
             "clusterDNS": [DNS],
             "clusterDomain": "cluster.local",
             "resolvConf": "",
+            "staticPodPath": "/etc/kubernetes/manifests",
         })
     }
 

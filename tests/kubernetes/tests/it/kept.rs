@@ -144,7 +144,7 @@ spec:
 ";
 
 /// Whether the proxy of the node has said so.
-fn proxy_says(cluster: &Cluster, what: &str) -> Option<()> {
+pub(crate) fn proxy_says(cluster: &Cluster, what: &str) -> Option<()> {
     let logs = ["logs", "-n", "leno-system", "daemonset/leno-node"];
     cluster.ask(&logs).unwrap().contains(what).then_some(())
 }

@@ -20,5 +20,6 @@ mod rest;
 mod restarted;
 mod sidecar;
 mod signers;
+mod static_pods;
 mod two_nodes;
 mod validated;

@@ -1,5 +1,6 @@
 //! A control plane that `leno install` puts into a cluster.
 
+use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
@@ -112,6 +113,21 @@ fn is_asked_from_outside(cluster: &Cluster) {
         .contains("the cluster nobody: the kubeconfig cannot be used");
     assert!(named, "{nobody:?}");
     assert_eq!(nobody.status.code(), Some(3));
+
+    // It is changed as whoever asks, the Mesh that was installed, too: that is theirs, and with these labels it still goes
+    // with the installation.
+    let mesh = cluster.folder().join("mesh.yaml");
+    let text = "{apiVersion: leno.dev/v1alpha1, kind: Mesh, metadata: {name: default, labels: \
+                {app.kubernetes.io/part-of: leno, app.kubernetes.io/managed-by: leno}}, \
+                spec: {trustDomain: cluster.local, mtls: Permissive, default: Allow, unknownDestinations: Deny}}";
+    fs::write(&mesh, text).unwrap();
+    let apply = ["apply", "--set", "mesh", "-m", "known hosts alone", "-f"];
+    let file = mesh.display().to_string();
+    let context = ["--context", "kubeconfig"];
+    let applied = outside(&[&apply[..], &[&file], &context].concat());
+    assert!(applied.out.contains("~ Mesh default"), "{applied:?}");
+    let history = outside(&["history", "--limit", "1", "--context", "kubeconfig"]);
+    assert!(history.out.contains("known hosts alone"), "{history:?}");
 
     // The page, by a link that opens once, through a port of this host.
     let log = cluster.folder().join("page.log");

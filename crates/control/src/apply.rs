@@ -126,9 +126,12 @@ pub(crate) fn rollback(
         message: ask.message.clone(),
         force: false,
     });
-    if let Some(hold) = &hold {
+    match &hold {
+        // It is looked at also where another is held already: what the cluster is to be told is asked then.
+        Some(hold) if ask.dry_run => drop(overrides::may_ask(sight, hold)?),
         // All is done, or nothing.
-        overrides::may_add(center, sight, hold)?;
+        Some(hold) => drop(overrides::may_add(center, sight, hold)?),
+        None => {}
     }
     let deed = Deed::Rollback { to };
     let terms = Terms {

@@ -106,18 +106,24 @@ pub(crate) fn may_add(
     sight: &Sight,
     ask: &AddOverride,
 ) -> Result<(Measure, Duration), Failure> {
+    let (measure, lasts) = may_ask(sight, ask)?;
+    if let (Some(warning), false) = (unexpected(center, &measure)?, ask.force) {
+        return Err(Failure {
+            advice: Some("add --force if that is meant".to_owned()),
+            ..Failure::plain(warning)
+        });
+    }
+    Ok((measure, lasts))
+}
+
+/// What is asked for, and for how long, if whoever asks may have it at all.
+pub(crate) fn may_ask(sight: &Sight, ask: &AddOverride) -> Result<(Measure, Duration), Failure> {
     let measure: Measure = ask.measure.parse().map_err(Failure::plain)?;
     may_take(sight, &measure)?;
     let lasts = Duration::from_secs(ask.seconds);
     if lasts < SHORTEST || lasts > LONGEST {
         let message = "an override holds for 10 s to 24 h: what is needed longer is to be written";
         return Err(Failure::plain(message));
-    }
-    if let (Some(warning), false) = (unexpected(center, &measure)?, ask.force) {
-        return Err(Failure {
-            advice: Some("add --force if that is meant".to_owned()),
-            ..Failure::plain(warning)
-        });
     }
     Ok((measure, lasts))
 }

@@ -298,6 +298,11 @@ fn a_cluster_has_revisions_and_is_held_at_one() {
     }
     let again = told(&world, &["rollback", "0", "--hold", "1h"]);
     assert!(again.contains("says hold 1 already"), "{again}");
+    let mends = told(&world, &["rollback", "1", "--print", "kubectl"]);
+    assert!(
+        mends.contains("kubectl delete"),
+        "also while it is held: {mends}"
+    );
     let listed = told(&world, &["override", "list"]);
     let id = listed.lines().find(|line| line.contains("hold 1")).unwrap();
     let id = id.split_whitespace().next().unwrap();

@@ -150,6 +150,7 @@ fn status() -> Status {
         problems: 0,
         overrides: 0,
         watches: 0,
+        cluster: None,
     }
 }
 

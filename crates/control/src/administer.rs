@@ -35,7 +35,7 @@ use crate::peers::Standing;
 use crate::sight::Sight;
 use crate::{
     apply, asking, clock, elsewhere, flows, outside, overrides, overview, plan, published, readmit,
-    renew, rotate, served, told, troubled, viewed, watching, weigh,
+    renew, rotate, served, taken, told, troubled, viewed, watching, weigh,
 };
 
 /// Answers a question; a refusal says how the control plane is, too.
@@ -132,7 +132,7 @@ async fn decide(
         Question::Probe(ask) => narrow(Answer::Probed(asking::probe(&center, ask).await?)),
         Question::Reach(ask) => narrow(Answer::Reached(asking::reach(&center, ask).await?)),
         Question::Renew(ask) => narrow(Answer::Renewed(renew::renew(center, ask).await?)),
-        Question::Taken(ask) => narrow(Answer::Taken(weigh::taken(center, &sight, ask).await?)),
+        Question::Taken(ask) => narrow(Answer::Taken(taken::taken(center, &sight, ask).await?)),
         Question::Overview(_) => {
             let looking = center.look.get().and_then(|look| look());
             let told = match looking {

@@ -377,11 +377,9 @@ impl Weighed {
             false => center.foreseen(draft.base(), draft.before()?, &sources)?.1,
         };
         let (basis, after) = center.foreseen(draft.base().next(), draft.after()?, &sources)?;
-        let news = after.news(&before).into_iter().cloned().collect();
         Ok(Self {
-            after,
             basis: Some(basis),
-            news,
+            ..Self::between(&before, after)
         })
     }
 

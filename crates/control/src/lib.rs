@@ -82,6 +82,7 @@ mod serve;
 mod served;
 mod sight;
 mod since;
+mod taken;
 mod told;
 mod troubled;
 mod tunnels;

@@ -7,16 +7,7 @@ use std::os::unix::net::UnixStream;
 use leno_cluster::{Cluster, Tier};
 use leno_e2e::{Process, World, run, until};
 
-use crate::control::{POLICY, SHOP, shop, start, told, told_by, until_told};
-
-const ROUTE: &str = "\
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: cart, namespace: shop}
-spec:
-  parentRefs: [{group: '', kind: Service, name: cart, port: 80}]
-  rules: [{backendRefs: [{name: cart, port: 80}]}]
-";
+use crate::control::{POLICY, SHOP, route, shop, start, told, told_by, until_told};
 
 /// What nothing else of it needs is last in this file, and first to be written.
 const OFFICE: &str = "\
@@ -140,7 +131,7 @@ fn what_is_applied_is_written_to_the_cluster_and_is_a_revision() {
     );
 
     // Nothing is written of what somebody may not, what is of another set, older, or brings an error.
-    mesh.write("route.yaml", ROUTE);
+    mesh.write("route.yaml", &route());
     mesh.says(
         &["apply", "-f", "mesh", "--set", "other"],
         &[
@@ -231,7 +222,7 @@ fn what_others_have_written_is_left_to_them() {
     until_told(&mesh.world, &["history"], &["revision 3 "]);
 
     // All of it is refused, and said who owns what, and what would change it.
-    mesh.write("route.yaml", ROUTE);
+    mesh.write("route.yaml", &route());
     let refused = mesh.says(
         &["apply", "-f", "mesh"],
         &[
@@ -289,7 +280,7 @@ fn what_others_have_written_is_left_to_them() {
 fn what_was_applied_is_rolled_back_in_the_cluster() {
     let mesh = Changed::new();
     mesh.write("policy.yaml", POLICY);
-    mesh.write("route.yaml", ROUTE);
+    mesh.write("route.yaml", &route());
     mesh.says(&["apply", "-f", "mesh"], &["+ AccessPolicy shop/cart"]);
     let history = mesh.leno(&["history", "--limit", "1", "-o", "json"]);
     let history: serde_json::Value = serde_json::from_str(&history).unwrap();
@@ -329,7 +320,8 @@ fn what_fails_midway_says_what_is_done_and_goes_on_when_it_is_said_again() {
     let mesh = Changed::new();
     let cluster = &mesh.cluster;
     let is_taken = || {
-        let taken = cluster.apply(&ROUTE.replace("name: cart, namespace", "name: try, namespace"));
+        let taken =
+            cluster.apply(&route().replace("name: cart, namespace", "name: try, namespace"));
         let gone = [
             "delete",
             "httproute",
@@ -346,7 +338,7 @@ fn what_fails_midway_says_what_is_done_and_goes_on_when_it_is_said_again() {
         (!is_taken()).then_some(())
     });
     mesh.write("policy.yaml", POLICY);
-    mesh.write("route.yaml", ROUTE);
+    mesh.write("route.yaml", &route());
     mesh.says(
         &["apply", "-f", "mesh", "--dry-run"],
         &["+ HTTPRoute shop/cart"],

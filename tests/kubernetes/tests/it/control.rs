@@ -75,6 +75,11 @@ spec:
   rules: [{backendRefs: [{name: kart, port: 80}]}]
 ";
 
+/// The same, which means it.
+pub(crate) fn route() -> String {
+    ROUTE.replace("kart", "cart")
+}
+
 /// The conditions of the route, a line each: `leno.dev/mesh Accepted=True Accepted 7`, which is of its seventh spec.
 fn status(cluster: &Cluster) -> String {
     let told = cluster
@@ -389,7 +394,7 @@ fn a_control_plane_follows_what_a_cluster_says() {
     until("the route's status", || {
         (status(&cluster) == expect).then_some(())
     });
-    let mended = ROUTE.replace("kart", "cart");
+    let mended = route();
     cluster.apply(&mended).unwrap();
     let expect = expect
         .replace("False BackendNotFound", "True ResolvedRefs")

@@ -54,24 +54,29 @@ impl<'a> Shop<'a> {
         for deployment in ["cart", "web", "mail"] {
             until_ready(self.cluster, &self.namespace, deployment);
         }
-        let nodes = "jsonpath={.items[*].spec.nodeName}";
         let moved = || {
-            let pods = [
-                "get",
-                "pods",
-                "-n",
-                &self.namespace,
-                "-l",
-                "app=cart",
-                "-o",
-                nodes,
-            ];
-            let told = self.cluster.ask(&pods).ok()?;
+            let told = self.of_pods("cart", "{.items[*].spec.nodeName}");
             told.split(' ')
                 .all(|told| told == node.name())
                 .then_some(())
         };
         self.cluster.until("cart is on its node", moved).unwrap();
+    }
+
+    /// What stands at a path of the pods of a Deployment.
+    fn of_pods(&self, app: &str, path: &str) -> String {
+        let (label, path) = (format!("app={app}"), format!("jsonpath={path}"));
+        let pods = [
+            "get",
+            "pods",
+            "-n",
+            &self.namespace,
+            "-l",
+            &label,
+            "-o",
+            &path,
+        ];
+        self.cluster.ask(&pods).unwrap()
     }
 
     fn get(&self, from: &str, url: &str) -> String {
@@ -124,11 +129,7 @@ impl<'a> Shop<'a> {
     /// Past the Service, and past all proxies but that of the pod.
     fn is_asked_past_its_service(&self) {
         let namespace = &self.namespace;
-        let pods = [
-            "get", "pods", "-n", namespace, "-l", "app=cart", "-o", "name",
-        ];
-        let pods = self.cluster.ask(&pods).unwrap();
-        let pod = pods.lines().next().unwrap().trim_start_matches("pod/");
+        let pod = &self.of_pods("cart", "{.items[0].metadata.name}");
         let path = "{.status.podIPs[*].ip}";
         for address in addresses(self.cluster, namespace, "pod", pod, path) {
             let url = format!("http://{address}:8080/items");
@@ -164,17 +165,7 @@ impl<'a> Shop<'a> {
             let mut nft = self.cluster.inside_second("nft").unwrap();
             run(nft.arg(words))
         };
-        let pods = [
-            "get",
-            "pods",
-            "-n",
-            &self.namespace,
-            "-l",
-            "app=web",
-            "-o",
-            "jsonpath={.items[0].status.podIP}",
-        ];
-        let web = self.cluster.ask(&pods).unwrap();
+        let web = self.of_pods("web", "{.items[0].status.podIP}");
         let wire = Node::First.name();
         on_wire(&format!(
             "table netdev wire; delete table netdev wire; \

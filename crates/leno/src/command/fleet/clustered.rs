@@ -4,6 +4,8 @@
 mod making;
 mod outlook;
 
+use std::fmt::Display;
+
 use anyhow::Context as _;
 use leno_admin::{
     Applied, Ask, Change, Delete, DiffOf, Failure, File, StatusOf, Verb, WeighOf, read_object,
@@ -94,6 +96,19 @@ pub(super) fn told(
         true => Answer::Exit(3),
         false => answer,
     })
+}
+
+/// Nobody can change a cluster to which nothing leads.
+fn not_reached(why: &dyn Display) -> Failure {
+    let advice =
+        "--context kubeconfig asks and changes the cluster of your kubeconfig · leno explain K026";
+    Failure {
+        advice: Some(advice.to_owned()),
+        ..Failure::coded(
+            Code::K026,
+            format_args!("nothing was changed: the mesh is what a cluster says, and {why}"),
+        )
+    }
 }
 
 /// Why nothing was changed.
@@ -284,25 +299,13 @@ impl Clustered<'_> {
     /// planned against.
     fn reach(&self) -> anyhow::Result<There> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let unreached = |why: String| {
-            Failure {
-            advice: Some(
-                "--context kubeconfig asks and changes the cluster of your kubeconfig · leno explain K026"
-                    .to_owned(),
-            ),
-            ..Failure::coded(
-                Code::K026,
-                format_args!("nothing was changed: the mesh is what a cluster says, and {why}"),
-            )
-        }
-        };
         let connected = runtime.block_on(async {
             match self.chosen.in_cluster() {
                 Some(in_cluster) => in_cluster.connect().await,
                 None => Cluster::connect(&cluster::place(None, None)).await,
             }
         });
-        let cluster = connected.map_err(|why| unreached(why.to_string()))?;
+        let cluster = connected.map_err(|why| not_reached(&why))?;
         let uid = runtime.block_on(cluster.uid());
         if uid.map_err(|why| not_applied(&why))? != self.uid {
             let why = format!(

@@ -31,15 +31,17 @@ pub(crate) fn run_conformance(arguments: &[String]) -> Outcome {
 }
 
 fn program(arguments: &[&str]) -> Outcome {
-    let cargo = [
-        "run",
-        "--quiet",
-        "--locked",
-        "--package",
-        "leno-cluster",
-        "--",
-    ];
-    shell::run("cargo", &[&cargo, arguments].concat(), &[])
+    let cargo = ["run", "--quiet", "--locked", "--package", "leno-cluster"];
+    // Figures are of what people run.
+    let profile: &[&str] = match arguments.first() {
+        Some(&"--figures") => &["--release"],
+        _ => &[],
+    };
+    shell::run(
+        "cargo",
+        &[&cargo, profile, &["--"], arguments].concat(),
+        &[],
+    )
 }
 
 fn test(names: &[&str]) -> Outcome {

@@ -504,8 +504,18 @@ pub struct RunningPod {
     pub addresses: Vec<String>,
     /// The region, zone and node it runs in, as far as they are known.
     pub locality: [Option<String>; 3],
-    /// Whether it takes calls.
-    pub ready: bool,
+    /// Whether it takes calls; absent: it does not.
+    pub takes_calls: Option<TakesCalls>,
+}
+
+/// Whether a pod takes calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TakesCalls {
+    /// It is ready.
+    Yes,
+    /// It ends and still serves, or nobody hears of its node.
+    IfNobodyElse,
 }
 
 /// Something that runs.

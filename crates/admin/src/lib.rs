@@ -39,8 +39,8 @@ mod watched;
 pub use answer::{
     Addressed, Ahead, Answer, Applied, Away, Change, Checked, Configuration, Diff, Ending, Finding,
     Follows, Forgotten, Held, History, Holding, InForce, Link, Parts, Past, Proxies, ProxyState,
-    Recovered, Running, RunningPod, RunningPort, Since, Status, Taken, Token, TokenMade, Tokens,
-    Tunnel, Verb,
+    Recovered, Running, RunningPod, RunningPort, Since, Status, Taken, TakesCalls, Token,
+    TokenMade, Tokens, Tunnel, Verb,
 };
 pub use asker::Asker;
 pub use audited::{Audited, AuditedOf, Outcome};

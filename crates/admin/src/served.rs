@@ -129,6 +129,8 @@ pub struct ServedEndpoint {
 pub enum EndpointState {
     /// It is called.
     Ready,
+    /// It is called if nobody is ready: it ends and still serves, or nobody hears of its node.
+    Spare,
     /// It is called, and its proxy is not connected.
     Away,
     /// It is not called: nobody knows where it is.

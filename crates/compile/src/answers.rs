@@ -8,7 +8,7 @@ use alloc::{
     vec::Vec,
 };
 
-use leno_model::view::{PortRef, WorkloadId};
+use leno_model::view::{PortRef, State, WorkloadId};
 use leno_model::{Code, Namespace, Notes, ServiceName, near};
 use leno_resources::Object;
 use leno_resources::service::{ServiceSpec, TargetPort};
@@ -108,9 +108,9 @@ pub(crate) fn answers(
 }
 
 /// Who is not ready, and which services do not mind. What policies say of a service holds at all who
-/// are behind it; calls go to those that are ready.
+/// are behind it; calls go to those that are ready, and where there is none to those that may be.
 pub(crate) struct Unready {
-    instances: BTreeSet<WorkloadId>,
+    instances: BTreeMap<WorkloadId, Option<State>>,
     unminded: BTreeSet<ServiceName>,
 }
 
@@ -120,10 +120,12 @@ impl Unready {
         services: impl Iterator<Item = &'a Service<'a>>,
     ) -> Self {
         let instances = workloads.flat_map(|workload| &workload.instances);
-        let instances = instances.filter(|instance| !instance.is_ready);
+        let instances = instances.filter(|instance| instance.state != Some(State::Ready));
         let unminded = services.filter(|service| service.takes_unready);
         Self {
-            instances: instances.map(|instance| instance.id.clone()).collect(),
+            instances: instances
+                .map(|instance| (instance.id.clone(), instance.state))
+                .collect(),
             unminded: unminded.map(|service| service.name.clone()).collect(),
         }
     }
@@ -142,7 +144,14 @@ impl Unready {
     /// Takes them out of what calls to a port of one service come to.
     pub(crate) fn leave_one(&self, service: &ServiceName, answers: &mut Vec<Answer>) {
         if !self.unminded.contains(service) {
-            answers.retain(|answer| !self.instances.contains(&answer.instance));
+            answers.retain_mut(|answer| match self.instances.get(&answer.instance) {
+                Some(None) => false,
+                Some(Some(state)) => {
+                    answer.state = *state;
+                    true
+                }
+                None => true,
+            });
         }
     }
 }
@@ -157,6 +166,7 @@ fn behind(port: &Port, selected: &[&Workload<'_>]) -> Vec<Answer> {
         answers.extend(instances.map(|instance| Answer {
             instance: instance.id.clone(),
             port,
+            state: State::Ready,
         }));
     }
     answers

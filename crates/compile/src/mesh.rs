@@ -16,7 +16,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use leno_model::address::reach;
-use leno_model::view::{Locality, Pod, PortRef, Service, Settings, Workload, WorkloadId};
+use leno_model::view::{Locality, Pod, PortRef, Service, Settings, State, Workload, WorkloadId};
 use leno_model::{Name, Namespace, Network, Origin, ServiceName, SpiffeId, TrustDomain, Warrant};
 
 use crate::attested::{TokenIssuer, TokenMatch};
@@ -120,6 +120,8 @@ pub struct Answer {
     pub instance: WorkloadId,
     /// The port it listens on.
     pub port: u16,
+    /// Whether it wants calls.
+    pub state: State,
 }
 
 /// An address as callers mean it.
@@ -221,7 +223,16 @@ impl Mesh {
         &'a self,
         port: &PortRef,
     ) -> impl Iterator<Item = (&'a Arc<Instance>, u16)> + use<'a> {
+        let answered = self.answered(port);
+        answered.map(|(instance, answer)| (instance, answer.port))
+    }
+
+    /// The same, with whether each wants calls.
+    pub fn answered<'a>(
+        &'a self,
+        port: &PortRef,
+    ) -> impl Iterator<Item = (&'a Arc<Instance>, &'a Answer)> + use<'a> {
         let answers = self.answers.get(port).into_iter().flatten();
-        answers.filter_map(|answer| Some((self.instances.get(&answer.instance)?, answer.port)))
+        answers.filter_map(|answer| Some((self.instances.get(&answer.instance)?, answer)))
     }
 }

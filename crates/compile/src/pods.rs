@@ -92,7 +92,7 @@ pub(crate) fn workloads<'a>(
             locality: pod.locality.clone(),
             probes: probes(pod),
             pod: modes.of_node(pod),
-            is_ready: pod.is_ready,
+            state: pod.state,
         });
     }
     workloads.into_values().collect()

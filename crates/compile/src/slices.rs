@@ -11,7 +11,7 @@ use alloc::{
 };
 use core::net::IpAddr;
 
-use leno_model::view::{Locality, PortRef, Protocol, WorkloadId};
+use leno_model::view::{Locality, PortRef, Protocol, State, WorkloadId};
 use leno_model::{Code, Name, Network, Notes, ServiceName, SpiffeId, TrustDomain};
 use leno_resources::endpoint_slice::{AddressType, EndpointSliceBody, SliceEndpoint, SlicePort};
 use leno_resources::service::{ServiceSpec, ServiceType, TransportProtocol};
@@ -90,6 +90,7 @@ impl<'a> Slices<'a> {
                     answer: Answer {
                         instance: instance.clone(),
                         port: *port,
+                        state: State::Ready,
                     },
                 }));
             }
@@ -300,10 +301,10 @@ fn placed(
     if known.all.contains(&id) {
         return Err(Not::Taken(id));
     }
-    let is_ready = endpoint.is_ready();
+    let state = endpoint.state();
     let mut instances = stranger.instances.iter_mut();
     match instances.find(|running| running.id == id) {
-        Some(running) => running.is_ready |= is_ready,
+        Some(running) => running.state = better(running.state, state),
         None => stranger.instances.push(Running {
             id: id.clone(),
             network: Network::default_network(),
@@ -314,12 +315,17 @@ fn placed(
                 node: endpoint.node_name.clone(),
                 ..Locality::default()
             },
-            is_ready,
+            state,
             probes: Arc::default(),
             pod: None,
         }),
     }
     Ok(id)
+}
+
+/// What several slices say of one endpoint.
+fn better(one: Option<State>, other: Option<State>) -> Option<State> {
+    one.into_iter().chain(other).min()
 }
 
 /// Whether an address is the same place for all who call it. At these a proxy would speak to its own host, or to

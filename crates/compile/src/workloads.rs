@@ -10,7 +10,7 @@ use alloc::{
 use core::net::{IpAddr, SocketAddr};
 
 use leno_model::role::PEOPLE;
-use leno_model::view::{self, Locality, Probe, Protocol, WorkloadId};
+use leno_model::view::{self, Locality, Probe, Protocol, State, WorkloadId};
 use leno_model::{
     Code, Name, Namespace, Network, Notes, ProcessMatch, SpiffeId, TrustDomain, near,
 };
@@ -69,8 +69,8 @@ pub(crate) struct Running {
     pub(crate) probes: Arc<[Probe]>,
     /// The pod that it is, if the proxy of its node is to carry its calls.
     pub(crate) pod: Option<Arc<view::Pod>>,
-    /// Whether it takes calls that come to a Service.
-    pub(crate) is_ready: bool,
+    /// Whether it takes calls that come to a Service; `None`: it does not.
+    pub(crate) state: Option<State>,
 }
 
 impl Workload<'_> {
@@ -302,7 +302,7 @@ fn instances(namespace: &Namespace, name: &Name, spec: &MeshWorkloadSpec) -> Vec
             locality,
             probes: Arc::default(),
             pod: None,
-            is_ready: true,
+            state: Some(State::Ready),
         }]
         .into();
     }
@@ -331,7 +331,7 @@ fn instances(namespace: &Namespace, name: &Name, spec: &MeshWorkloadSpec) -> Vec
             locality: locality.clone(),
             probes: Arc::default(),
             pod: None,
-            is_ready: true,
+            state: Some(State::Ready),
         })
         .collect()
 }

@@ -8,10 +8,10 @@ use leno_admin::{
     EndpointState, Failure, Served, ServedAccess, ServedEndpoint, ServedPort, ServedRule,
     ServiceLine, ServiceOf, Services, Share,
 };
-use leno_compile::Instance;
+use leno_compile::{Answer, Instance};
 use leno_model::origin::RouteName;
 use leno_model::view::{
-    Action, Backend, Locality, PortRef, Routes, Service, ServicePort, WorkloadId,
+    Action, Backend, Locality, PortRef, Routes, Service, ServicePort, State, WorkloadId,
 };
 use leno_model::{Name, Origin, ServiceName, Wall};
 
@@ -115,7 +115,7 @@ impl<'a> Known<'a> {
     }
 
     fn port(&self, at: &PortRef, port: &ServicePort) -> ServedPort {
-        let answering = || self.edition.mesh.answering(at);
+        let answered = self.edition.mesh.answered(at);
         let producer = port.producer.iter().flat_map(|all| rules(all, None));
         let consumers = port
             .consumers
@@ -126,18 +126,18 @@ impl<'a> Known<'a> {
             name: port.name.as_ref().map(ToString::to_string),
             protocol: port.protocol.to_string(),
             rules: producer.chain(consumers).collect(),
-            endpoints: answering()
-                .flat_map(|(instance, port)| self.endpoints(instance, port))
+            endpoints: answered
+                .flat_map(|(instance, answer)| self.endpoints(instance, answer))
                 .collect(),
             limits: items::tuning(&port.tuning),
-            access: access(answering()),
+            access: access(self.edition.mesh.answering(at)),
         }
     }
 
     /// One for each address of an instance, or one without.
-    fn endpoints(&self, instance: &Instance, port: u16) -> Vec<ServedEndpoint> {
+    fn endpoints(&self, instance: &Instance, answer: &Answer) -> Vec<ServedEndpoint> {
         let workload = &instance.workload;
-        let (state, why, since) = self.judge(instance);
+        let (state, why, since) = self.judge(instance, answer.state);
         let endpoint = |address: Option<String>| ServedEndpoint {
             workload: workload.id.to_string(),
             address,
@@ -148,7 +148,7 @@ impl<'a> Known<'a> {
             locality: locality(&instance.locality),
         };
         let addresses = workload.addresses.iter();
-        let addresses = addresses.map(|ip| SocketAddr::new(*ip, port).to_string());
+        let addresses = addresses.map(|ip| SocketAddr::new(*ip, answer.port).to_string());
         let told: Vec<_> = addresses.map(|address| endpoint(Some(address))).collect();
         match told.is_empty() {
             true => vec![endpoint(None)],
@@ -156,7 +156,7 @@ impl<'a> Known<'a> {
         }
     }
 
-    fn judge(&self, instance: &Instance) -> (EndpointState, String, Option<Wall>) {
+    fn judge(&self, instance: &Instance, state: State) -> (EndpointState, String, Option<Wall>) {
         let workload = &instance.workload;
         if self.edition.trusted.revoked.contains(&workload.identity) {
             let why = "its identity is refused: leno certs revoke".to_owned();
@@ -169,6 +169,10 @@ impl<'a> Known<'a> {
         if let Some(since) = self.away.get(&workload.id) {
             let why = "its proxy is not connected; it is called where it last took calls";
             return (EndpointState::Away, why.to_owned(), *since);
+        }
+        if state != State::Ready {
+            let why = "it ends, or nobody hears of its node: it is called if nobody is ready";
+            return (EndpointState::Spare, why.to_owned(), None);
         }
         let why = match instance.tunnel {
             Some(tunnel) => format!("its proxy takes calls at {tunnel}, encrypted"),

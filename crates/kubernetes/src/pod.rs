@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{ApiResource, Object, ObjectMeta};
-use leno_model::view::{Check, Locality, Probe};
+use leno_model::view::{Check, Locality, Probe, State};
 use leno_model::{Name, Namespace};
 use leno_resources::pod::{
     ISOLATION, MIRROR, Pod, PodProbe, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
@@ -25,6 +25,7 @@ pub(crate) struct Spec {
     service_account_name: Option<String>,
     node_name: Option<String>,
     host_network: bool,
+    readiness_gates: Vec<Gate>,
     containers: Vec<Container>,
     init_containers: Vec<Container>,
 }
@@ -110,6 +111,13 @@ struct Address {
     ip: String,
 }
 
+/// A condition that has to hold of a pod before it is ready.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Gate {
+    condition_type: String,
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Condition {
@@ -148,10 +156,8 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
     let name = Name::new(told.metadata.name.as_deref()?).ok()?;
     let account = told.spec.service_account_name.as_deref();
     let service_account = Name::new(account.unwrap_or("default")).ok()?;
-    let is_ready =
-        |condition: &Condition| condition.r#type == "Ready" && condition.status == "True";
     let is_to_end = told.metadata.deletion_timestamp.is_some();
-    let is_ready = !is_to_end && status.conditions.iter().any(is_ready);
+    let state = state(is_to_end, &told.spec.readiness_gates, &status.conditions);
     let mut pod = Pod {
         uid: uid(&told.metadata).into(),
         workload: workload(&told.metadata).unwrap_or_else(|| name.clone()),
@@ -166,13 +172,29 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
             node: told.spec.node_name.map(Into::into),
             ..Locality::default()
         },
-        is_ready,
+        state,
         ..Pod::named(namespace, name)
     };
     pod.meta.labels = texts(told.metadata.labels);
     pod.meta.annotations = texts(told.metadata.annotations);
     pod.meta.annotations.retain(|key, _| is_read(key));
     Some(pod)
+}
+
+/// Whether a pod takes calls. What its node says last is that its containers, and what else it waits for, are ready; who
+/// says that the pod is not is then the cluster, which has not heard of the node for a while. Calls may go there still,
+/// if there is nobody else, as they may to a pod that is to end and serves.
+fn state(is_to_end: bool, gates: &[Gate], conditions: &[Condition]) -> Option<State> {
+    let holds = |kind: &str| {
+        let mut said = conditions.iter().filter(|it| it.r#type == kind);
+        said.any(|it| it.status == "True")
+    };
+    let is_ready = holds("Ready");
+    let serves = || holds("ContainersReady") && gates.iter().all(|it| holds(&it.condition_type));
+    match is_ready && !is_to_end {
+        true => Some(State::Ready),
+        false => (is_ready || serves()).then_some(State::Unknown),
+    }
 }
 
 /// The UID by which a node knows a pod, in names of control groups and towards its network plugin.
@@ -421,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_is_ready_until_its_end_is_asked_for() {
+    fn a_pod_is_told_with_what_its_containers_declare() {
         let pod = |deleted: &str, phase: &str, ready: &str| {
             told(&format!(
                 r#"{{"metadata": {{"namespace": "shop", "name": "cart-1"{deleted}}},
@@ -445,7 +467,7 @@ mod tests {
             ))
         };
         let told = pod("", "Running", "True").unwrap();
-        assert!(told.is_ready);
+        assert_eq!(told.state, Some(State::Ready));
         assert_eq!(told.service_account.as_str(), "cart");
         assert_eq!(told.ports.keys().collect::<Vec<_>>(), [&2, &8080]);
         assert_eq!(told.addresses.len(), 2);
@@ -461,9 +483,37 @@ mod tests {
             "9090 /grpc.health.v1.Health/Check /spec/containers/0/startupProbe",
         ];
         assert_eq!(probes.collect::<Vec<_>>(), expect);
-        assert!(!pod("", "Running", "False").unwrap().is_ready);
-        let deleted = r#", "deletionTimestamp": "2026-11-20T10:00:00Z""#;
-        assert!(!pod(deleted, "Running", "True").unwrap().is_ready);
         assert!(pod("", "Succeeded", "False").is_none());
+    }
+
+    #[test]
+    fn a_pod_that_ends_or_whose_node_is_silent_takes_calls_if_nobody_else_does() {
+        let (ready, doubtful) = (Some(State::Ready), Some(State::Unknown));
+        let deleted = r#", "deletionTimestamp": "2026-11-20T10:00:00Z""#;
+        for (meta, holding, expect) in [
+            ("", "Ready ContainersReady example.com/warm", ready),
+            ("", "Ready", ready),
+            ("", "", None),
+            // Its node says so, or something that it waits for.
+            ("", "example.com/warm", None),
+            ("", "ContainersReady", None),
+            // The cluster says so, and not its node.
+            ("", "ContainersReady example.com/warm", doubtful),
+            (deleted, "Ready ContainersReady example.com/warm", doubtful),
+            (deleted, "example.com/warm", None),
+        ] {
+            let said = ["Ready", "ContainersReady", "example.com/warm"].map(|kind| {
+                let holds = holding.split(' ').any(|it| it == kind);
+                let status = if holds { "True" } else { "False" };
+                format!(r#"{{"type": "{kind}", "status": "{status}"}}"#)
+            });
+            let pod = told(&format!(
+                r#"{{"metadata": {{"namespace": "shop", "name": "cart-1"{meta}}},
+                   "spec": {{"readinessGates": [{{"conditionType": "example.com/warm"}}]}},
+                   "status": {{"phase": "Running", "conditions": [{}]}}}}"#,
+                said.join(", ")
+            ));
+            assert_eq!(pod.unwrap().state, expect, "{meta} {holding}");
+        }
     }
 }

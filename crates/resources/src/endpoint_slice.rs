@@ -3,6 +3,8 @@
 
 use alloc::sync::Arc;
 
+use leno_model::view::State;
+
 use crate::decode::{choice, object};
 use crate::part::List;
 use crate::service::{Ignored, TransportProtocol};
@@ -43,7 +45,7 @@ object! {
         /// Whether it takes calls. Unsaid, it does.
         pub ready: Option<bool> = "ready";
         /// Whether it takes calls, also while it ends.
-        pub serving: Option<Ignored> = "serving";
+        pub serving: Option<bool> = "serving";
         /// Whether it ends.
         pub terminating: Option<bool> = "terminating";
     }
@@ -74,9 +76,16 @@ choice! {
 }
 
 impl SliceEndpoint {
-    /// Whether it takes calls to begin.
-    pub fn is_ready(&self) -> bool {
-        let said = self.conditions.as_ref();
-        said.is_none_or(|it| it.ready != Some(false) && it.terminating != Some(true))
+    /// Whether it takes calls; `None`: it does not. One that ends and still serves may, where nobody else does.
+    pub fn state(&self) -> Option<State> {
+        let Some(said) = &self.conditions else {
+            return Some(State::Ready);
+        };
+        let is_ready = said.ready != Some(false);
+        let is_to_end = said.terminating == Some(true);
+        match said.serving.unwrap_or(is_ready) {
+            _ if is_ready && !is_to_end => Some(State::Ready),
+            serves => (serves && is_to_end).then_some(State::Unknown),
+        }
     }
 }

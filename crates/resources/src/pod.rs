@@ -4,7 +4,7 @@
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
-use leno_model::view::{Check, Locality};
+use leno_model::view::{Check, Locality, State};
 use leno_model::{Name, Namespace, ObjectRef};
 
 use crate::object::Metadata;
@@ -77,8 +77,8 @@ pub struct Pod {
     pub addresses: Vec<IpAddr>,
     /// Where it runs.
     pub locality: Locality,
-    /// Whether it takes calls: it says that it is ready, and nobody has asked for its end.
-    pub is_ready: bool,
+    /// Whether it takes calls; `None`: it does not.
+    pub state: Option<State>,
 }
 
 impl Pod {
@@ -101,7 +101,7 @@ impl Pod {
             hosts: Vec::new(),
             addresses: Vec::new(),
             locality: Locality::default(),
-            is_ready: false,
+            state: None,
             meta: Metadata {
                 namespace: Some(namespace),
                 name,

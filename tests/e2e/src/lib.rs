@@ -30,7 +30,7 @@ pub use client::{Answer, Client, curl, exchange};
 pub use collector::Collector;
 pub use grpc::{Grpc, grpcio};
 pub use http2::ask_by_http2;
-pub use process::{Ended, Process, ended, ended_within, run, run_within, until, within};
+pub use process::{Ended, Process, ended, ended_within, memory, run, run_within, until, within};
 pub use reader::{READERS, Read, reader};
 pub use spiffe::Spiffe;
 pub use websocket::{haproxy, websocket};

@@ -84,14 +84,12 @@ impl Process {
 
     /// The most memory that it has had so far (`VmHWM`), in bytes.
     pub fn most_memory(&self) -> usize {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
-        let status = status.expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        let kibibytes: usize = kibibytes
-            .and_then(|number| number.parse().ok())
-            .expect("a number");
-        kibibytes * 1024
+        memory(self.pid(), "VmHWM").expect("it runs") * 1024
+    }
+
+    /// The memory that it has (`VmRSS`), in bytes; `None` once it has ended.
+    pub fn memory(&self) -> Option<usize> {
+        Some(memory(self.pid(), "VmRSS")? * 1024)
     }
 
     /// Lets it open so many files more and no further ones; `None` for as many as it likes.
@@ -144,6 +142,14 @@ impl Process {
     fn status(&self) -> Option<ExitStatus> {
         self.child.borrow_mut().try_wait().expect("it is our child")
     }
+}
+
+/// How much memory a process has, by this line of its `status`, in KiB.
+pub fn memory(pid: u32, line: &str) -> Option<usize> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let mut lines = status.lines().filter_map(|told| told.split_once(':'));
+    let (_, told) = lines.find(|(name, _)| *name == line)?;
+    told.trim().strip_suffix(" kB")?.parse().ok()
 }
 
 impl Drop for Process {

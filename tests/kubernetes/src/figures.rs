@@ -1,9 +1,11 @@
 //! What a mesh costs and how soon it holds, on a real node, in figures for people. Nothing fails for a figure.
 
+pub mod large;
+
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use leno_e2e::within;
+use leno_e2e::{memory, within};
 
 use crate::images::POD;
 use crate::{Cluster, Failure, Placement};
@@ -152,11 +154,11 @@ fn resident() -> Result<u64, Failure> {
         if !(words.contains(&&b"proxy"[..]) && words.contains(&&b"--node"[..])) {
             continue;
         }
-        let status = fs::read_to_string(folder.join("status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let read = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
-        if let Some(read) = read {
-            return Ok(read);
+        let pid = folder
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok());
+        if let Some(read) = pid.and_then(|pid| memory(pid, "VmRSS")) {
+            return Ok(read as u64);
         }
     }
     Err(of(std::io::Error::other("no proxy of a node runs")))

@@ -26,6 +26,7 @@ Usage: cargo xtask kubernetes [--api | [--nodes 2] [--leno PLACEMENT]] [-- COMMA
   cargo xtask kubernetes --leno sidecar       a node with Leno as it was built last (or: node, with a proxy on it)
   cargo xtask kubernetes --test               what is tried on a cluster, one test after the other
   cargo xtask kubernetes --figures node       how soon what holds there, with a proxy on the node (or: sidecar)
+  cargo xtask kubernetes --figures large      what a control plane takes that follows 5,000 Services
 
 Commands find KUBECONFIG, and a `kubectl` of the same version. The first time Kubernetes is built from its Go modules,
 about ten minutes; it is kept in ~/.cache/leno/programs. It takes root, and a node takes cgroups of version 1.
@@ -57,8 +58,9 @@ fn run(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
             let placement = Placement::named(placement).ok_or("none, sidecar or node")?;
             return conform(placement, rest.first().copied());
         }
+        ["--figures", "large"] => figures::large::measure(|line| println!("{line}"))?,
         ["--figures", placement] => {
-            let placement = Placement::named(placement).ok_or("sidecar or node")?;
+            let placement = Placement::named(placement).ok_or("sidecar, node or large")?;
             figures::measure(placement, |line| println!("{line}"))?;
         }
         ["--help" | "-h"] => print!("{HELP}"),

@@ -57,6 +57,7 @@ impl Known {
                 answers.insert(Answer {
                     instance: endpoint.workload.clone(),
                     port: endpoint.address.port(),
+                    state: endpoint.state,
                 });
             }
             let answers = answers.into_iter().collect();

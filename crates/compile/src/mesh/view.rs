@@ -9,11 +9,11 @@ use core::net::SocketAddr;
 use core::num::NonZeroU32;
 
 use leno_model::view::{
-    Endpoint, EndpointSlice, Generation, PortRef, Service, Settings, State, View, WorkloadId,
+    Endpoint, EndpointSlice, Generation, PortRef, Service, Settings, View, WorkloadId,
 };
 use leno_model::{Name, Namespace};
 
-use super::{Instance, Mesh};
+use super::{Answer, Instance, Mesh};
 
 /// Whose view it is.
 #[derive(Clone, Copy, Debug)]
@@ -73,8 +73,8 @@ impl Mesh {
     /// Who answers for a service port, as callers know it.
     pub fn slices(&self, port: &PortRef) -> Vec<Arc<EndpointSlice>> {
         let endpoints = self
-            .answering(port)
-            .flat_map(|(instance, port)| endpoints(instance, port))
+            .answered(port)
+            .flat_map(|(instance, answer)| endpoints(instance, answer))
             .collect::<Vec<_>>();
         endpoints
             .chunks(EndpointSlice::MOST)
@@ -107,13 +107,13 @@ fn as_seen_from(service: &Arc<Service>, callers: &BTreeSet<&Namespace>) -> Arc<S
 }
 
 /// One endpoint for each address; none for an instance whose address is not known yet.
-fn endpoints(instance: &Instance, port: u16) -> impl Iterator<Item = Endpoint> {
+fn endpoints(instance: &Instance, answer: &Answer) -> impl Iterator<Item = Endpoint> {
     let workload = &instance.workload;
     workload.addresses.iter().map(move |address| Endpoint {
         workload: workload.id.clone(),
         cluster: Name::new(CLUSTER).expect("a constant that is a name"),
         network: workload.network.clone(),
-        address: SocketAddr::new(*address, port),
+        address: SocketAddr::new(*address, answer.port),
         tunnel: instance.tunnel,
         identities: instance
             .takes_proxy
@@ -122,7 +122,7 @@ fn endpoints(instance: &Instance, port: u16) -> impl Iterator<Item = Endpoint> {
             .collect(),
         locality: instance.locality.clone(),
         weight: NonZeroU32::MIN,
-        state: State::Ready,
+        state: answer.state,
     })
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use leno_compile::{Destination, Mesh, ViewOf, compile};
-use leno_model::view::{Access, Check, Locality};
+use leno_model::view::{Access, Check, Locality, PortRef, State};
 use leno_model::{Name, Namespace, Network, Notes};
 use leno_resources::Resources;
 use leno_resources::pod::{Pod, PodProbe, Pods};
@@ -45,7 +45,7 @@ fn pod(workload: &str, last: u8, account: &str, port: u16) -> Pod {
             zone: Some(format!("zone-{last}").into()),
             ..Locality::default()
         },
-        is_ready: true,
+        state: Some(State::Ready),
         ..Pod::named(namespace, name)
     };
     pod.meta.labels = [("app".into(), workload.into())].into();
@@ -53,10 +53,7 @@ fn pod(workload: &str, last: u8, account: &str, port: u16) -> Pod {
 }
 
 fn unready(pod: Pod) -> Pod {
-    Pod {
-        is_ready: false,
-        ..pod
-    }
+    Pod { state: None, ..pod }
 }
 
 /// Pods of two templates, as while a Deployment is rolled out, and one that calls.
@@ -118,6 +115,35 @@ fn calls_go_to_pods_that_are_ready_each_at_its_own_port() {
         ["C121"],
         "7000 is declared by nobody"
     );
+}
+
+#[test]
+fn who_may_take_calls_is_told_so_to_who_calls_unless_the_service_does_not_mind() {
+    let doubtful = |pod| Pod {
+        state: Some(State::Unknown),
+        ..pod
+    };
+    let [gone, first, second, _] = shop();
+    let (mesh, _) = mesh(SERVICES, [gone, doubtful(first), second]);
+    let states = |port: &str| {
+        let named = |(it, _): &(&PortRef, _)| it.to_string() == port;
+        let (port, _) = mesh.answers.iter().find(named).unwrap();
+        let slices = mesh.slices(port);
+        let endpoints = slices.iter().flat_map(|slice| slice.endpoints());
+        let mut told: Vec<_> = endpoints
+            .map(|it| format!("{} {:?}", it.workload, it.state))
+            .collect();
+        told.dedup();
+        told
+    };
+    let expect = ["shop/cart-2 Unknown", "shop/cart-3 Ready"];
+    assert_eq!(states("shop/cart:80"), expect);
+    let all = [
+        "shop/cart-1 Ready",
+        "shop/cart-2 Ready",
+        "shop/cart-3 Ready",
+    ];
+    assert_eq!(states("shop/cart-peers:7000"), all);
 }
 
 #[test]

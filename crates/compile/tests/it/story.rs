@@ -8,8 +8,8 @@ use leno_model::view::access::{ExternalAuth, JwtIssuer, KeySource, TokenPlace};
 use leno_model::view::{
     Access, AccessRule, Action, Backend, CallerMatch, Collector, Cors, HeaderChanges, HeaderMatch,
     HostMatch, HttpMatch, Isolation, Mirror, Named, Outbound, PathMatch, PathRewrite, PortRef,
-    RequestMatch, Rewrite, Routes, Rule, Service, ServicePort, SiteMatch, Telemetry, TextMatch,
-    Tuning, WhileAway, Within, WorkloadId,
+    RequestMatch, Rewrite, Routes, Rule, Service, ServicePort, SiteMatch, State, Telemetry,
+    TextMatch, Tuning, WhileAway, Within, WorkloadId,
 };
 use leno_model::{Note, Notes, Origin, TrustDomain};
 use leno_resources::{Resources, Source};
@@ -113,11 +113,15 @@ fn service(mesh: &Mesh, service: &Service, story: &mut String) {
             service: service.name.clone(),
             port: *number,
         };
-        let answering = mesh.answering(&reference).map(|(instance, port)| {
-            let id = &instance.workload.id;
+        let answering = mesh.answered(&reference).map(|(instance, answer)| {
+            let (id, port) = (&instance.workload.id, answer.port);
+            let if_none = match answer.state {
+                State::Ready => "",
+                State::Draining | State::Unknown => " if no other",
+            };
             match instance.workload.addresses.first() {
-                Some(address) => format!("{id} {address}:{port}"),
-                None => format!("{id} :{port}"),
+                Some(address) => format!("{id} {address}:{port}{if_none}"),
+                None => format!("{id} :{port}{if_none}"),
             }
         });
         let answering = answering.collect::<Vec<_>>();

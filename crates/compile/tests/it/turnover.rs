@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use leno_compile::{compile, with_pods};
-use leno_model::view::{Check, Locality};
+use leno_model::view::{Check, Locality, State};
 use leno_model::{Dice, Name, Namespace};
 use leno_resources::Resources;
 use leno_resources::pod::{Pod, PodProbe, Pods};
@@ -115,7 +115,7 @@ fn pod(dice: &mut Dice) -> Pod {
             node: Some(format!("n{}", any(dice, 2)).into()),
             ..Locality::default()
         },
-        is_ready: any(dice, 3) > 0,
+        state: [Some(State::Ready), Some(State::Unknown), None][any(dice, 3) as usize],
         ..Pod::named(namespace, name(&format!("{app}-{number}")))
     };
     pod.meta.labels = [("app".into(), app.into())].into();

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use leno_admin::RunningPod;
-use leno_model::view::{Check, Locality};
+use leno_admin::{RunningPod, TakesCalls};
+use leno_model::view::{Check, Locality, State};
 use leno_model::{Name, Namespace};
 use leno_resources::pod::{Pod, PodProbe};
 
@@ -33,7 +33,7 @@ pub(super) fn told(pod: &Pod) -> RunningPod {
         hosts: pod.hosts.iter().map(ToString::to_string).collect(),
         addresses: pod.addresses.iter().map(ToString::to_string).collect(),
         locality: [region, zone, node].map(|part| part.as_ref().map(text)),
-        ready: pod.is_ready,
+        takes_calls: pod.state.map(calls),
     }
 }
 
@@ -63,12 +63,26 @@ pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Arc<Pod>), N
         hosts: hosts.collect::<Result<_, _>>()?,
         addresses: addresses.collect::<Result<_, _>>()?,
         locality: Locality { region, zone, node },
-        is_ready: told.ready,
+        state: told.takes_calls.map(state),
         ..Pod::named(namespace.clone(), name.clone())
     };
     pod.meta.labels = texts(&told.labels);
     pod.meta.annotations = texts(&told.annotations);
     Ok(((namespace, name), Arc::new(pod)))
+}
+
+fn calls(state: State) -> TakesCalls {
+    match state {
+        State::Ready => TakesCalls::Yes,
+        State::Draining | State::Unknown => TakesCalls::IfNobodyElse,
+    }
+}
+
+fn state(calls: TakesCalls) -> State {
+    match calls {
+        TakesCalls::Yes => State::Ready,
+        TakesCalls::IfNobodyElse => State::Unknown,
+    }
 }
 
 /// How a health check asks: a path begins with `/`, and the words for others do not.

@@ -211,7 +211,8 @@ pub enum State {
     Ready,
     /// It finishes what it has and takes nothing new.
     Draining,
-    /// Nobody has said; it is used only when nobody is ready.
+    /// Nobody says that it does, nor that it does not: it ends and still serves, or nobody hears of its node. It is used
+    /// only when nobody is ready.
     Unknown,
 }
 

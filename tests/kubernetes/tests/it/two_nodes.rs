@@ -22,6 +22,49 @@ fn pods_of_two_nodes_call_each_other_by_who_they_are() {
     }
 }
 
+#[test]
+#[ignore = "takes two nodes of Kubernetes: cargo xtask kubernetes --test"]
+fn pods_of_a_node_that_nobody_hears_of_are_called_where_there_are_no_others() {
+    let cluster = Cluster::for_leno_on(Tier::TwoNodes).unwrap();
+    cluster.install_leno(Placement::Node).unwrap();
+    let shop = Shop::open(&cluster, Placement::Node);
+    let url = "http://cart:80/items";
+    shop.until_served(url);
+    let kubelet = |signal: &str| {
+        let script = format!(
+            "for process in /proc/[0-9]*; do \
+               if tr '\\0' ' ' < $process/cmdline | grep -q ' kubele[t] '; then \
+                 kill -{signal} ${{process#/proc/}}; \
+               fi; \
+             done"
+        );
+        run(cluster.inside_second("sh").unwrap().args(["-c", &script]))
+    };
+    kubelet("STOP");
+    // Nobody hears of the node for as long as a cluster waits before it says so of its pods.
+    let all_unready = || {
+        let told = shop.of_pods(
+            "cart",
+            "{.items[*].status.conditions[?(@.type==\"Ready\")].status}",
+        );
+        told.split(' ').all(|told| told == "False").then_some(())
+    };
+    cluster
+        .until("its pods are not ready", all_unready)
+        .unwrap();
+    let doubtful = || {
+        let told = inside(&cluster, &["view", &format!("{}/web", shop.namespace)]);
+        told.contains("not known to be ready").then_some(())
+    };
+    cluster.until("whoever calls knows", doubtful).unwrap();
+    for _ in 0..20 {
+        let told = shop.get("web", url);
+        assert!(told.starts_with("cart-"), "{told}");
+    }
+    kubelet("CONT");
+    until_ready(&cluster, &shop.namespace, "cart");
+}
+
 /// A shop whose cart is on the second node, and all who ask for it are on the first.
 struct Shop<'a> {
     cluster: &'a Cluster,

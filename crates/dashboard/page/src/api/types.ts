@@ -322,7 +322,7 @@ export type Share = {
 export type ServedEndpoint = {
   workload: string;
   address: string | null;
-  state: "ready" | "away" | "unplaced" | "revoked";
+  state: "ready" | "spare" | "away" | "unplaced" | "revoked";
   why: string;
   since: string | null;
   identity: string | null;

@@ -1,0 +1,162 @@
+//! A control plane that follows a large cluster: how soon it is there, and what it holds in memory.
+
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use leno_e2e::{Process, World, ended, within};
+
+use super::now;
+use crate::cluster::{said, write};
+use crate::{Cluster, Failure, Tier};
+
+const SERVICES: usize = 5_000;
+/// Endpoints behind each.
+const BEHIND: usize = 4;
+const NAMESPACES: usize = 10;
+
+/// How many are written by one `kubectl`, which asks no more than 50 times a second, and how many of these there are.
+const TOGETHER: usize = 250;
+const AT_ONCE: usize = 4;
+
+/// How long a start may take, and how long the control plane rests before its memory is read once more.
+const PATIENCE: Duration = Duration::from_secs(300);
+const REST: Duration = Duration::from_secs(30);
+
+/// Fills an API server, and says what is measured of a control plane that follows it, a line for each thing.
+pub fn measure(mut tell: impl FnMut(String)) -> Result<(), Failure> {
+    let cluster = Cluster::start(Tier::Api)?;
+    cluster.define_all()?;
+    let namespaces: String = (0..NAMESPACES).map(namespace).collect();
+    cluster.apply(&format!("{MESH}{namespaces}"))?;
+    cluster.apply(WEB)?;
+    cluster.ask(&[
+        "patch",
+        "pod",
+        "web",
+        "-n",
+        "large-0",
+        "--subresource=status",
+        "-p",
+        RUNS,
+    ])?;
+    let began = now();
+    fill(&cluster)?;
+    let (services, endpoints) = (SERVICES, SERVICES * BEHIND);
+    tell(format!(
+        "{services} Services with {endpoints} endpoints are written  {} s",
+        (now() - began) / 1000
+    ));
+    let world = World::new("");
+    for start in ["the first start", "a start from what it kept"] {
+        let began = now();
+        let control = control(&world, cluster.kubeconfig());
+        let is_known = within(PATIENCE, || knows_the_last(&world).then(now));
+        let known = is_known.ok_or_else(|| failed("nothing is told of the last Service"))?;
+        let read = || control.memory().ok_or_else(|| failed("it has ended"));
+        let soon = read()?;
+        thread::sleep(REST);
+        let later = read()?;
+        tell(format!(
+            "{start}: all is in force after  {} ms; memory {} MB, {} s later {} MB",
+            known - began,
+            soon / 1_000_000,
+            REST.as_secs(),
+            later / 1_000_000
+        ));
+    }
+    Ok(())
+}
+
+fn failed(why: &str) -> Failure {
+    Failure::of("leno control")(std::io::Error::other(why.to_owned()))
+}
+
+/// Writes all Services, and who is behind them.
+fn fill(cluster: &Cluster) -> Result<(), Failure> {
+    let mut writers: [Vec<Command>; AT_ONCE] = Default::default();
+    for (number, first) in (0..SERVICES).step_by(TOGETHER).enumerate() {
+        let file = cluster.folder().join(format!("large-{first}.yaml"));
+        let all: String = (first..SERVICES.min(first + TOGETHER))
+            .map(service)
+            .collect();
+        write(&file, &all)?;
+        let mut kubectl = cluster.command("kubectl");
+        kubectl.args(["create", "-f"]).arg(file);
+        writers[number % AT_ONCE].push(kubectl);
+    }
+    let fill = |commands: Vec<Command>| -> Result<(), Failure> {
+        let mut commands = commands.into_iter();
+        commands.try_for_each(|mut command| said(&mut command).map(drop))
+    };
+    thread::scope(|scope| {
+        let writers = writers.map(|commands| scope.spawn(move || fill(commands)));
+        let mut writers = writers.into_iter();
+        writers.try_for_each(|writer| writer.join().unwrap_or_else(|_| Err(failed("it panicked"))))
+    })
+}
+
+/// A control plane that follows the cluster.
+fn control(world: &World, kubeconfig: &Path) -> Process {
+    let at = world.at("control", 15012).to_string();
+    let kubeconfig = kubeconfig.display().to_string();
+    let control = ["control", "--listen", &at, "--advertise", &at];
+    let cluster = ["--kubernetes", "--kubeconfig", &kubeconfig];
+    let places = ["--data", "store", "--socket", "control.sock"];
+    let mut command = world.command(&[&control[..], &cluster, &places].concat());
+    world.process("control", &mut command)
+}
+
+/// Whether a call to the last Service goes to who is behind it.
+fn knows_the_last(world: &World) -> bool {
+    let last = SERVICES - 1;
+    let url = format!("http://large-{last}.large-{}/", last % NAMESPACES);
+    let mut command = world.command(&["why", "large-0/web", &url]);
+    command.env("LENO_CONTEXT", world.folder().join("control.sock"));
+    command.env("KUBECONFIG", world.folder().join("none"));
+    let told = ended(&mut command).map(|ended| ended.out);
+    told.is_some_and(|told| told.contains(&address(last, 0)))
+}
+
+fn address(service: usize, endpoint: usize) -> String {
+    format!(
+        "10.{}.{}.{}",
+        200 + endpoint,
+        service / 250,
+        service % 250 + 1
+    )
+}
+
+fn namespace(number: usize) -> String {
+    format!("---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: large-{number}}}}}\n")
+}
+
+fn service(number: usize) -> String {
+    let endpoints: Vec<_> = (0..BEHIND)
+        .map(|endpoint| {
+            let address = address(number, endpoint);
+            format!("{{addresses: [{address}], conditions: {{ready: true}}, nodeName: n{endpoint}, zone: z{endpoint}}}")
+        })
+        .collect();
+    let meta = format!(
+        "name: large-{number}, namespace: large-{}",
+        number % NAMESPACES
+    );
+    format!(
+        "---\n{{apiVersion: v1, kind: Service, metadata: {{{meta}, labels: {{app: large-{number}, team: shop}}}}, \
+         spec: {{ports: [{{name: http, port: 80}}]}}}}\n\
+         ---\n{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, \
+         metadata: {{{meta}, labels: {{kubernetes.io/service-name: large-{number}}}}}, addressType: IPv4, \
+         endpoints: [{}], ports: [{{name: http, port: 8080}}]}}\n",
+        endpoints.join(", ")
+    )
+}
+
+const MESH: &str = "{apiVersion: leno.dev/v1alpha1, kind: Mesh, metadata: {name: large}, spec: {trustDomain: large.local}}\n";
+
+/// Who calls.
+const WEB: &str = "{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: large-0}, \
+                   spec: {containers: [{name: web, image: web}]}}\n";
+const RUNS: &str =
+    r#"{"status": {"phase": "Running", "podIP": "10.1.0.7", "podIPs": [{"ip": "10.1.0.7"}]}}"#;

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use leno_admin::{Applied, Failure, WeighOf, read_object};
-use leno_kubernetes::SET;
+use leno_kubernetes::{SET, yaml};
 use leno_model::{Code, ObjectRef};
 use leno_store::{Object, ObjectChange, Owner, Refused, Revision, SOURCE, Upsert};
-use serde_json::Value;
 
 use crate::administer::{not_read, status, told};
 use crate::apply::{Weighed, may_attest, not_changed, read_files};
@@ -104,7 +103,7 @@ fn is_of_set(object: &Object, set: &str) -> bool {
     if object.owner.source != observed::source() {
         return false;
     }
-    let said: Value = serde_json::from_str(&object.text).unwrap_or_default();
+    let said = yaml::read(&object.text).unwrap_or_default();
     said["metadata"]["labels"][SET] == set
 }
 

@@ -6,6 +6,7 @@ use leno_resources::Spelling;
 use serde_json::{Map, Value, json};
 
 use crate::wanted::{MANAGER, WHY};
+use crate::yaml;
 
 /// Where the cluster has the objects of a kind.
 pub(crate) fn resource(kind: &Spelling) -> ApiResource {
@@ -51,7 +52,7 @@ pub(crate) fn why(metadata: &ObjectMeta) -> Option<&str> {
 }
 
 /// What of an object says what was wanted: without its status, and without what others keep in its
-/// metadata. As JSON, a field a line, since findings show lines.
+/// metadata. In YAML, a field a line, since findings and differences show lines.
 pub(crate) fn text(kind: &Spelling, object: DynamicObject) -> String {
     let DynamicObject { metadata, data, .. } = object;
     let mut kept = Map::new();
@@ -76,6 +77,5 @@ pub(crate) fn text(kind: &Spelling, object: DynamicObject) -> String {
         let said = data.into_iter().filter(|(field, _)| field != "status");
         root.extend(said);
     }
-    // Maps of text serialise.
-    serde_json::to_string_pretty(&Value::Object(root)).unwrap_or_default()
+    yaml::written(&Value::Object(root))
 }

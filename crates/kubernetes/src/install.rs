@@ -15,7 +15,6 @@ mod ready;
 mod remove;
 mod rights;
 mod told;
-mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,6 +38,7 @@ pub use self::remove::Installed;
 pub use self::told::NotTold;
 use crate::document;
 use crate::webhook::{validation, webhook};
+use crate::yaml;
 
 /// The namespace of all that is Leno's own.
 pub const NAMESPACE: &str = SYSTEM;

@@ -21,6 +21,7 @@ mod wanted;
 mod watch;
 mod webhook;
 mod words;
+pub mod yaml;
 
 pub use cluster::{Cluster, NotConnected, Where, kubeconfig_context};
 pub use injection::{CAPTURE, Injection, OTHER, PROXY, Placement, beside, review_other};

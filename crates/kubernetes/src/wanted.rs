@@ -10,13 +10,13 @@ use kube::api::{
     ResourceExt as _,
 };
 use leno_model::ObjectRef;
-use leno_resources::yaml::{self, Meaning, Node};
 use leno_resources::{Spelling, spellings};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use crate::cluster::Cluster;
 use crate::document;
 use crate::install::{NotApplied, wanted};
+use crate::yaml;
 
 /// As whom fields are set that people apply.
 pub(crate) const MANAGER: &str = "leno";
@@ -62,8 +62,7 @@ impl Wanted {
     /// What a document wants; `None` if it is none of an object that is read.
     pub fn read(object: &ObjectRef, document: &str) -> Option<Self> {
         let kind = spellings().find(|kind| *kind.kind == *object.kind)?;
-        let node = yaml::documents(document.as_bytes()).next()?.ok()?;
-        let mut body = json(&node);
+        let mut body = yaml::read(document)?;
         let metadata = body.get_mut("metadata")?.as_object_mut()?;
         // What the cluster counts is in the texts of revisions, and is nobody's to set.
         metadata.remove("creationTimestamp");
@@ -105,9 +104,9 @@ impl Wanted {
         self.body["metadata"]["labels"][SET].as_str()
     }
 
-    /// What it says, as JSON.
+    /// What it says, in YAML.
     pub fn text(&self) -> String {
-        serde_json::to_string_pretty(&self.body).unwrap_or_default()
+        yaml::written(&self.body)
     }
 
     /// Where its kind stands among what is written together: what others need comes first.
@@ -293,26 +292,6 @@ fn says_something(entry: &ManagedFieldsEntry) -> bool {
     let mut names = fields.into_iter().flat_map(Map::keys);
     entry.subresource.as_deref().unwrap_or_default().is_empty()
         && names.any(|name| !matches!(name.as_str(), "f:metadata" | "f:status"))
-}
-
-/// What a node of YAML says, as JSON.
-fn json(node: &Node) -> Value {
-    match &node.value {
-        yaml::Value::Scalar(_, Meaning::Null) => Value::Null,
-        yaml::Value::Scalar(_, Meaning::Bool(value)) => (*value).into(),
-        yaml::Value::Scalar(_, Meaning::Integer(value)) => (*value).into(),
-        yaml::Value::Scalar(text, Meaning::Number) => match text.parse::<Number>() {
-            Ok(number) => Value::Number(number),
-            Err(_) => (&**text).into(),
-        },
-        yaml::Value::Scalar(text, Meaning::Quoted | Meaning::Plain) => (&**text).into(),
-        yaml::Value::List(items) => items.iter().map(json).collect(),
-        yaml::Value::Map(entries) => {
-            let first = entries.iter().filter(|entry| !entry.repeated);
-            let fields = first.map(|entry| (entry.key.to_string(), json(&entry.value)));
-            Value::Object(fields.collect())
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use leno_model::{ControlName, TrustDomain};
 use serde_json::{Value, json};
 
-use super::{Installation, Object, in_yaml, mesh, node, pod, yaml};
+use super::{Installation, Object, in_yaml, mesh, node, pod};
+use crate::yaml;
 
 /// What in an object stands for a value of the chart.
 fn value(name: &str) -> String {

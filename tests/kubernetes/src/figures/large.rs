@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use leno_e2e::{Process, World, ended, within};
 
-use super::now;
+use super::{CHANGES, Times, now};
 use crate::cluster::{said, write};
 use crate::{Cluster, Failure, Tier};
 
@@ -52,8 +52,7 @@ pub fn measure(mut tell: impl FnMut(String)) -> Result<(), Failure> {
     for start in ["the first start", "a start from what it kept"] {
         let began = now();
         let control = control(&world, cluster.kubeconfig());
-        let is_known = within(PATIENCE, || knows_the_last(&world).then(now));
-        let known = is_known.ok_or_else(|| failed("nothing is told of the last Service"))?;
+        let known = until_led(&world, SERVICES - 1)?;
         let read = || control.memory().ok_or_else(|| failed("it has ended"));
         let soon = read()?;
         thread::sleep(REST);
@@ -64,6 +63,10 @@ pub fn measure(mut tell: impl FnMut(String)) -> Result<(), Failure> {
             soon / 1_000_000,
             REST.as_secs(),
             later / 1_000_000
+        ));
+        let changes = changes(&cluster, &world)?.told();
+        tell(format!(
+            "{start}: from a changed HTTPRoute to decisions by it  {changes}"
         ));
     }
     Ok(())
@@ -108,15 +111,32 @@ fn control(world: &World, kubeconfig: &Path) -> Process {
     world.process("control", &mut command)
 }
 
-/// Whether a call to the last Service goes to who is behind it.
-fn knows_the_last(world: &World) -> bool {
+/// Waits until a call to the last Service goes to who is behind `service`, and says when that is.
+fn until_led(world: &World, service: usize) -> Result<u64, Failure> {
     let last = SERVICES - 1;
     let url = format!("http://large-{last}.large-{}/", last % NAMESPACES);
-    let mut command = world.command(&["why", "large-0/web", &url]);
-    command.env("LENO_CONTEXT", world.folder().join("control.sock"));
-    command.env("KUBECONFIG", world.folder().join("none"));
-    let told = ended(&mut command).map(|ended| ended.out);
-    told.is_some_and(|told| told.contains(&address(last, 0)))
+    let leads = || {
+        let mut command = world.command(&["why", "large-0/web", &url]);
+        command.env("LENO_CONTEXT", world.folder().join("control.sock"));
+        command.env("KUBECONFIG", world.folder().join("none"));
+        let told = ended(&mut command)?.out;
+        told.contains(&address(service, 0)).then(now)
+    };
+    within(PATIENCE, leads).ok_or_else(|| failed("calls are not led where they should be"))
+}
+
+/// From the moment at which a changed route is accepted to that at which the control plane decides by it.
+fn changes(cluster: &Cluster, world: &World) -> Result<Times, Failure> {
+    let mut times = Vec::new();
+    let last = SERVICES - 1;
+    for number in 0..CHANGES {
+        let to = last - (number + 1) % 2 * NAMESPACES;
+        cluster.apply(&route(last, to))?;
+        let accepted = now();
+        // It may hold before whoever applied it was told so.
+        times.push(until_led(world, to)?.saturating_sub(accepted));
+    }
+    Ok(Times(times))
 }
 
 fn address(service: usize, endpoint: usize) -> String {
@@ -150,6 +170,16 @@ fn service(number: usize) -> String {
          metadata: {{{meta}, labels: {{kubernetes.io/service-name: large-{number}}}}}, addressType: IPv4, \
          endpoints: [{}], ports: [{{name: http, port: 8080}}]}}\n",
         endpoints.join(", ")
+    )
+}
+
+fn route(of: usize, to: usize) -> String {
+    format!(
+        "{{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, \
+         metadata: {{name: large, namespace: large-{}}}, spec: {{\
+         parentRefs: [{{group: '', kind: Service, name: large-{of}, port: 80}}], \
+         rules: [{{backendRefs: [{{name: large-{to}, port: 80}}]}}]}}}}\n",
+        of % NAMESPACES
     )
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use leno_admin::{Change, Rollback, Verb};
+use leno_kubernetes::yaml;
 use leno_resources::spellings;
 use serde_json::{Map, Value};
 
@@ -52,9 +53,9 @@ pub(super) fn rollback(
 /// What makes one object what it is after a change.
 pub(super) fn command(change: &Change) -> anyhow::Result<Option<String>> {
     let read = |text: &Option<String>| -> anyhow::Result<Option<Value>> {
-        let text = text.as_deref();
-        let value = text.map(serde_json::from_str).transpose();
-        value.with_context(|| format!("{} is not as a cluster writes it", change.object))
+        let value =
+            |text| yaml::read(text).with_context(|| format!("{} is no YAML", change.object));
+        text.as_deref().map(value).transpose()
     };
     let (before, after) = (read(&change.before)?, read(&change.after)?);
     Ok(match (change.verb, before.map(kept), after.map(kept)) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use leno_admin::{Change, Finding, Verb};
 use leno_kubernetes::install::NotApplied;
-use leno_kubernetes::{Cluster, Live, SET, Wanted, rank};
+use leno_kubernetes::{Cluster, Live, SET, Wanted, rank, yaml};
 use leno_model::{Code, ObjectRef, Severity};
 use serde_json::Value;
 
@@ -203,7 +203,7 @@ fn change(object: String, before: Option<String>, after: Option<String>) -> Chan
 /// Whether two objects differ in their set alone.
 fn is_same_but_set(one: &str, other: &str) -> bool {
     let without = |text: &str| {
-        let mut said: Value = serde_json::from_str(text).unwrap_or_default();
+        let mut said = yaml::read(text).unwrap_or_default();
         let metadata = said.get_mut("metadata").and_then(Value::as_object_mut);
         if let Some(metadata) = metadata
             && let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut)

@@ -2,10 +2,36 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use leno_resources::yaml::{self, Meaning, Node};
+use serde_json::{Number, Value};
 
-/// A document, with a line's end behind the last line.
-pub(super) fn written(document: &Value) -> String {
+/// What the first document of a text says; `None` if it is no YAML.
+pub fn read(text: &str) -> Option<Value> {
+    let node = yaml::documents(text.as_bytes()).next()?.ok()?;
+    Some(value(&node))
+}
+
+fn value(node: &Node) -> Value {
+    match &node.value {
+        yaml::Value::Scalar(_, Meaning::Null) => Value::Null,
+        yaml::Value::Scalar(_, Meaning::Bool(value)) => (*value).into(),
+        yaml::Value::Scalar(_, Meaning::Integer(value)) => (*value).into(),
+        yaml::Value::Scalar(text, Meaning::Number) => match text.parse::<Number>() {
+            Ok(number) => Value::Number(number),
+            Err(_) => (&**text).into(),
+        },
+        yaml::Value::Scalar(text, Meaning::Quoted | Meaning::Plain) => (&**text).into(),
+        yaml::Value::List(items) => items.iter().map(value).collect(),
+        yaml::Value::Map(entries) => {
+            let first = entries.iter().filter(|entry| !entry.repeated);
+            let fields = first.map(|entry| (entry.key.to_string(), value(&entry.value)));
+            Value::Object(fields.collect())
+        }
+    }
+}
+
+/// A document, with a line's end behind the last line. [`read()`] says of it what it was written from.
+pub fn written(document: &Value) -> String {
     let mut out = String::new();
     put(&mut out, document, 0);
     out
@@ -131,5 +157,6 @@ none: null
 text: \"two\\nlines \\u001b #\"
 ";
         assert_eq!(written(&object), expect);
+        assert_eq!(read(expect), Some(object));
     }
 }

@@ -283,8 +283,11 @@ pub(crate) fn told(change: &ObjectChange, texts: bool) -> Told {
     };
     let object = change.after().or(change.before());
     let text = |object: Option<&leno_store::Object>| {
-        let text = object.map(|object| object.text.to_string());
-        text.filter(|_| texts)
+        let object = object.filter(|_| texts)?;
+        let said = || leno_kubernetes::said(&object.text);
+        let said = object.owner.is_observed().then(said).flatten();
+        let said = said.map(|said| leno_kubernetes::yaml::written(&said));
+        Some(said.unwrap_or_else(|| object.text.to_string()))
     };
     Told {
         verb,

@@ -51,6 +51,16 @@ pub(crate) fn why(metadata: &ObjectMeta) -> Option<&str> {
     (author(metadata)? == MANAGER).then_some(why)
 }
 
+/// What somebody has written of an object, by its [`text()`]: without what the cluster counts and keeps by itself. `None` for
+/// what is no object.
+pub fn said(text: &str) -> Option<Value> {
+    let mut said = yaml::read(text)?;
+    let metadata = said.get_mut("metadata")?.as_object_mut()?;
+    metadata.remove("creationTimestamp");
+    metadata.remove("generation");
+    Some(said)
+}
+
 /// What of an object says what was wanted: without its status, and without what others keep in its
 /// metadata. In YAML, a field a line, since findings and differences show lines.
 pub(crate) fn text(kind: &Spelling, object: DynamicObject) -> String {

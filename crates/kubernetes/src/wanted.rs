@@ -62,13 +62,9 @@ impl Wanted {
     /// What a document wants; `None` if it is none of an object that is read.
     pub fn read(object: &ObjectRef, document: &str) -> Option<Self> {
         let kind = spellings().find(|kind| *kind.kind == *object.kind)?;
-        let mut body = yaml::read(document)?;
-        let metadata = body.get_mut("metadata")?.as_object_mut()?;
-        // What the cluster counts is in the texts of revisions, and is nobody's to set.
-        metadata.remove("creationTimestamp");
-        metadata.remove("generation");
+        let mut body = document::said(document)?;
         if let Some(namespace) = &object.namespace {
-            metadata.insert("namespace".to_owned(), namespace.as_str().into());
+            body["metadata"]["namespace"] = namespace.as_str().into();
         }
         Some(Self {
             object: object.clone(),

@@ -1,6 +1,7 @@
 //! What leads from one revision to another, as people read it.
 
 use leno_admin::{Change, Verb};
+use similar::{ChangeTag, TextDiff};
 
 use crate::terminal::Line;
 
@@ -30,34 +31,26 @@ pub(crate) fn counted(changes: &[Change]) -> String {
     format!("{changed} changed, {added} added, {deleted} deleted")
 }
 
-/// The lines that differ, between what both texts begin and end with.
+/// How many lines that stay are shown around those that differ: in them stands what a weight is of.
+const AROUND: usize = 2;
+
+/// The lines that differ, with what stands around them.
 fn differing(change: &Change, lines: &mut Vec<Line>) {
-    let split = |text: &Option<String>| -> Vec<String> {
-        text.iter()
-            .flat_map(|text| text.lines())
-            .map(str::to_owned)
-            .collect()
-    };
-    let (before, after) = (split(&change.before), split(&change.after));
-    let same = before
-        .iter()
-        .zip(&after)
-        .take_while(|(one, other)| one == other)
-        .count();
-    let (old, new) = (
-        before.get(same..).unwrap_or_default(),
-        after.get(same..).unwrap_or_default(),
-    );
-    let tail = old
-        .iter()
-        .rev()
-        .zip(new.iter().rev())
-        .take_while(|(one, other)| one == other)
-        .count();
-    for line in old.iter().take(old.len() - tail) {
-        lines.push(Line::new().plain("    ").bad("- ").plain(line));
-    }
-    for line in new.iter().take(new.len() - tail) {
-        lines.push(Line::new().plain("    ").good("+ ").plain(line));
+    let [before, after] =
+        [&change.before, &change.after].map(|text| text.as_deref().unwrap_or_default());
+    let diff = TextDiff::from_lines(before, after);
+    for (group, near) in diff.grouped_ops(AROUND).iter().enumerate() {
+        if group > 0 {
+            lines.push(Line::new().dim("      …"));
+        }
+        for line in near.iter().flat_map(|op| diff.iter_changes(op)) {
+            let text = line.value().trim_end_matches(['\r', '\n']);
+            let begun = Line::new().plain("    ");
+            lines.push(match line.tag() {
+                ChangeTag::Equal => begun.plain("  ").dim(text),
+                ChangeTag::Delete => begun.bad("- ").plain(text),
+                ChangeTag::Insert => begun.good("+ ").plain(text),
+            });
+        }
     }
 }

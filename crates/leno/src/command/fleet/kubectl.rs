@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use leno_admin::{Change, Rollback, Verb};
-use leno_kubernetes::yaml;
+use leno_kubernetes::said;
 use leno_resources::spellings;
 use serde_json::{Map, Value};
 
@@ -53,12 +53,11 @@ pub(super) fn rollback(
 /// What makes one object what it is after a change.
 pub(super) fn command(change: &Change) -> anyhow::Result<Option<String>> {
     let read = |text: &Option<String>| -> anyhow::Result<Option<Value>> {
-        let value =
-            |text| yaml::read(text).with_context(|| format!("{} is no YAML", change.object));
+        let value = |text| said(text).with_context(|| format!("{} is no object", change.object));
         text.as_deref().map(value).transpose()
     };
     let (before, after) = (read(&change.before)?, read(&change.after)?);
-    Ok(match (change.verb, before.map(kept), after.map(kept)) {
+    Ok(match (change.verb, before, after) {
         (Verb::Moved, ..) | (_, None, None) => None,
         (_, Some(before), Some(after)) => patch(&before, &after).map(|patch| {
             let patch = quoted(&patch.to_string());
@@ -70,15 +69,6 @@ pub(super) fn command(change: &Change) -> anyhow::Result<Option<String>> {
             Some(format!("printf %s {object} | kubectl create -f -"))
         }
     })
-}
-
-/// What of an object somebody has written: a cluster counts its versions by itself.
-fn kept(mut object: Value) -> Value {
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("generation");
-        metadata.remove("creationTimestamp");
-    }
-    object
 }
 
 /// `httproutes.gateway.networking.k8s.io cart -n shop`

@@ -222,7 +222,7 @@ impl Carried for AccessRule {
                 effect: Effect::NotUnderstood,
                 callers: all_readable(message.callers),
                 within: Vec::new(),
-                requests: all_readable(message.requests),
+                requests: message.requests.into_iter().map(readable).collect(),
                 except: Except::default(),
                 when: None,
             });
@@ -307,6 +307,19 @@ fn unless_cookies_are_read(jwt: &Jwt) -> Option<AccessRuleMessage> {
 fn all_readable<T: Carried + Default>(messages: Vec<T::Message>) -> Vec<T> {
     let read = |message| T::from_message(message).unwrap_or_default();
     messages.into_iter().map(read).collect()
+}
+
+/// What can be read of which requests a rule speaks of: a part that cannot is left out, so that no fewer match.
+fn readable(message: RequestMessage) -> RequestMatch {
+    let ports = message.ports.into_iter().map(port);
+    RequestMatch {
+        ports: ports.collect::<Result<_, _>>().unwrap_or_default(),
+        methods: message.methods.into_iter().map(Into::into).collect(),
+        hosts: from_list(message.hosts).unwrap_or_default(),
+        paths: from_list(message.paths).unwrap_or_default(),
+        headers: from_list(message.headers).unwrap_or_default(),
+        claims: from_list(message.claims).unwrap_or_default(),
+    }
 }
 
 /// Which hosts outside the mesh a workload may call. Who does not know it lets none out
@@ -788,7 +801,11 @@ mod tests {
                 panic!("one rule")
             };
             assert_eq!(rule.effect, Effect::NotUnderstood);
-            assert_eq!(rule.requests, [RequestMatch::default()]);
+            let known = RequestMatch {
+                ports: vec![80],
+                ..RequestMatch::default()
+            };
+            assert_eq!(rule.requests, [known]);
             assert_eq!(rule.except, Except::default());
         }
     }

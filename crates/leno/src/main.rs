@@ -14,6 +14,8 @@ mod imagine;
 mod live;
 mod neighbours;
 mod offline;
+#[cfg(feature = "older")]
+mod older;
 mod render;
 mod signals;
 mod stories;
@@ -37,6 +39,11 @@ static BLOCKS: leno_host::Blocks = leno_host::Blocks;
 fn main() -> ExitCode {
     if let Some(code) = leno_host::run_if_called() {
         return code;
+    }
+    #[cfg(feature = "older")]
+    if let Err(why) = older::begin() {
+        Terminal::of_process().error(&why);
+        return ExitCode::from(2);
     }
     let read = arguments::command().try_get_matches();
     let arguments = match read.and_then(|read| Arguments::from_arg_matches(&read)) {

@@ -11,7 +11,7 @@ use leno_model::{Code, SpiffeId, Subscription};
 
 use crate::carried::Misfit;
 use crate::delta::{Commit, Hello, Request, Response, Verdict, known_version, list_version};
-use crate::part::{Encoded, FEATURES, Part, PartName, assemble};
+use crate::part::{Encoded, Part, PartName, assemble, understood};
 
 /// The most bytes that may be staged before a commit.
 const STAGED_BYTES: usize = 256 << 20;
@@ -90,7 +90,7 @@ pub(crate) struct Kept {
     pub(crate) generation: Generation,
     pub(crate) subscriptions: BTreeSet<Subscription>,
     pub(crate) known: BTreeMap<Subscription, bool>,
-    /// The features that parts which are held need and this build lacks.
+    /// The features that parts which are held need and this process lacks.
     pub(crate) lacks: BTreeMap<PartName, BTreeSet<String>>,
     /// The commit of all that, if it is sealed.
     pub(crate) commit: Option<Commit>,
@@ -202,7 +202,7 @@ impl Client {
     pub fn poll_request(&mut self) -> Option<Request> {
         let hello = (!self.greeted).then(|| Hello {
             proxy: self.proxy.clone(),
-            features: FEATURES.iter().map(ToString::to_string).collect(),
+            features: understood().map(ToString::to_string).collect(),
             generation: self.kept.generation.clone(),
             holds: self
                 .kept

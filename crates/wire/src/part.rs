@@ -5,6 +5,8 @@ mod external;
 mod isolation;
 mod jwt;
 mod mesh;
+#[cfg(any(test, feature = "older"))]
+pub mod older;
 pub(crate) mod pod;
 mod route;
 mod service;
@@ -78,9 +80,23 @@ mod feature {
 /// The feature by which the proxy of a node keeps the capture of pods that have proxies of their own.
 pub const KEEPS_SIDECARS: &str = feature::SIDECARS;
 
-/// Whether one of `needs` is no feature of this build.
+/// The features that this process understands: all of them, unless it plays an older one.
+pub(crate) fn understood() -> impl Iterator<Item = &'static str> {
+    FEATURES.iter().copied().filter(|feature| knows(feature))
+}
+
+/// Whether it is a feature that this process understands.
+fn knows(feature: &str) -> bool {
+    #[cfg(any(test, feature = "older"))]
+    if older::is_lacked(feature) {
+        return false;
+    }
+    FEATURES.contains(&feature)
+}
+
+/// Whether one of `needs` is a feature that this process does not understand.
 fn lacks(needs: &[String]) -> bool {
-    !needs.iter().all(|need| FEATURES.contains(&need.as_str()))
+    !needs.iter().all(|need| knows(need))
 }
 
 /// The name of a part: `service/shop/cart`, `endpoints/shop/cart/8080/0`, `settings`.
@@ -286,10 +302,13 @@ impl Part {
                 pod: Some(pod.to_message()),
             }),
         };
-        PartMessage {
+        let message = PartMessage {
             kind: Some(kind),
             needs: Vec::new(),
-        }
+        };
+        #[cfg(any(test, feature = "older"))]
+        let message = older::as_written(message);
+        message
     }
 
     /// Reads a part from the bytes a control plane sent.
@@ -298,10 +317,12 @@ impl Part {
         Ok(part)
     }
 
-    /// The same, with the features that some of it needs and this build lacks: that some of it
+    /// The same, with the features that some of it needs and this process lacks: that some of it
     /// refuses what it is about.
     pub(crate) fn decode_with_lacks(bytes: &[u8]) -> Result<(Self, BTreeSet<String>), Misfit> {
         let message = PartMessage::decode(bytes).map_err(|error| Misfit::new("part", error))?;
+        #[cfg(any(test, feature = "older"))]
+        let message = older::as_read(message);
         let lacked = message.lacked();
         Ok((Self::of(message)?, lacked))
     }
@@ -378,6 +399,8 @@ pub fn parts_of(view: &View) -> Vec<Part> {
             slice: slice.clone(),
         }));
     }
+    #[cfg(any(test, feature = "older"))]
+    parts.retain(|part| part.name().feature().is_none_or(knows));
     parts
 }
 
@@ -451,10 +474,10 @@ struct PartMessage {
 }
 
 impl PartMessage {
-    /// The features that rules in it need and this build lacks.
+    /// The features that rules in it need and this process lacks.
     fn lacked(&self) -> BTreeSet<String> {
         let mut needed = self.needed();
-        needed.retain(|need| !FEATURES.contains(&need.as_str()));
+        needed.retain(|need| !knows(need));
         needed
     }
 

@@ -36,9 +36,9 @@ pub(crate) struct AccessMessage {
     stance_origin: Option<OriginMessage>,
     /// Apart from those that decide: who does not know them decides the same.
     #[prost(message, repeated, tag = "6")]
-    audits: Vec<AccessRuleMessage>,
+    pub(crate) audits: Vec<AccessRuleMessage>,
     #[prost(message, optional, tag = "7")]
-    jwt: Option<JwtMessage>,
+    pub(crate) jwt: Option<JwtMessage>,
 }
 
 carried_enum!(MtlsMessage for Mtls, "mtls" { Strict = 1, Permissive = 2 });
@@ -163,19 +163,19 @@ pub(crate) struct AccessRuleMessage {
     #[prost(message, repeated, tag = "3")]
     callers: Vec<CallerMessage>,
     #[prost(message, repeated, tag = "4")]
-    requests: Vec<RequestMessage>,
+    pub(crate) requests: Vec<RequestMessage>,
     #[prost(message, optional, tag = "5")]
-    except: Option<ExceptMessage>,
+    pub(crate) except: Option<ExceptMessage>,
     #[prost(string, optional, tag = "6")]
-    when: Option<String>,
+    pub(crate) when: Option<String>,
     #[prost(message, repeated, tag = "7")]
-    within: Vec<WithinMessage>,
+    pub(crate) within: Vec<WithinMessage>,
     /// Whether one that allows leaves others beside.
     #[prost(bool, tag = "8")]
     also: bool,
     /// Who is asked, if that is what follows.
     #[prost(message, optional, tag = "9")]
-    external: Option<ExternalMessage>,
+    pub(crate) external: Option<ExternalMessage>,
     /// Features without which the rule means something else than it says.
     #[prost(string, repeated, tag = "15")]
     pub(crate) needs: Vec<String>,
@@ -427,9 +427,9 @@ impl Carried for OutboundRule {
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct WithinMessage {
     #[prost(message, optional, tag = "1")]
-    takes: Option<RequestMessage>,
+    pub(crate) takes: Option<RequestMessage>,
     #[prost(message, repeated, tag = "2")]
-    leaves: Vec<RequestMessage>,
+    pub(crate) leaves: Vec<RequestMessage>,
 }
 
 impl Carried for Within {
@@ -493,7 +493,7 @@ pub(crate) struct ExceptMessage {
     #[prost(message, repeated, tag = "1")]
     callers: Vec<CallerMessage>,
     #[prost(message, repeated, tag = "2")]
-    requests: Vec<RequestMessage>,
+    pub(crate) requests: Vec<RequestMessage>,
 }
 
 impl Carried for Except {
@@ -584,11 +584,11 @@ pub(crate) struct RequestMessage {
     #[prost(message, repeated, tag = "3")]
     hosts: Vec<HostMessage>,
     #[prost(message, repeated, tag = "4")]
-    paths: Vec<PathMessage>,
+    pub(crate) paths: Vec<PathMessage>,
     #[prost(message, repeated, tag = "5")]
-    headers: Vec<FieldMessage>,
+    pub(crate) headers: Vec<FieldMessage>,
     #[prost(message, repeated, tag = "6")]
-    claims: Vec<FieldMessage>,
+    pub(crate) claims: Vec<FieldMessage>,
 }
 
 impl Carried for RequestMatch {

@@ -18,7 +18,7 @@ pub(crate) struct JwtMessage {
     #[prost(message, repeated, tag = "1")]
     required: Vec<OriginMessage>,
     #[prost(message, repeated, tag = "2")]
-    issuers: Vec<IssuerMessage>,
+    pub(crate) issuers: Vec<IssuerMessage>,
 }
 
 impl Carried for Jwt {
@@ -49,7 +49,7 @@ pub(crate) struct IssuerMessage {
     #[prost(message, optional, tag = "3")]
     audiences: Option<AudiencesMessage>,
     #[prost(message, repeated, tag = "4")]
-    from: Vec<PlaceMessage>,
+    pub(crate) from: Vec<PlaceMessage>,
     #[prost(bool, tag = "5")]
     forward: bool,
     #[prost(message, repeated, tag = "6")]
@@ -72,7 +72,7 @@ pub(crate) struct PlaceMessage {
     #[prost(string, tag = "2")]
     prefix: String,
     #[prost(string, optional, tag = "3")]
-    cookie: Option<String>,
+    pub(crate) cookie: Option<String>,
 }
 
 /// A header, and the claim that it tells.

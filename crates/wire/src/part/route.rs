@@ -185,11 +185,11 @@ impl Carried for HttpMatch {
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct PathMessage {
     #[prost(oneof = "PathKind", tags = "1, 2, 3, 4")]
-    kind: Option<PathKind>,
+    pub(crate) kind: Option<PathKind>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
-enum PathKind {
+pub(crate) enum PathKind {
     #[prost(string, tag = "1")]
     Exact(String),
     #[prost(string, tag = "2")]
@@ -279,7 +279,7 @@ pub(crate) struct RuleMessage {
     #[prost(string, optional, tag = "2")]
     name: Option<String>,
     #[prost(oneof = "ActionMessage", tags = "3, 4, 5")]
-    action: Option<ActionMessage>,
+    pub(crate) action: Option<ActionMessage>,
     #[prost(message, optional, tag = "6")]
     request_headers: Option<HeadersMessage>,
     #[prost(message, optional, tag = "7")]
@@ -289,20 +289,20 @@ pub(crate) struct RuleMessage {
     #[prost(message, optional, tag = "9")]
     request_timeout: Option<SpanMessage>,
     #[prost(message, optional, tag = "10")]
-    retry: Option<RetryMessage>,
+    pub(crate) retry: Option<RetryMessage>,
     #[prost(message, repeated, tag = "11")]
-    mirrors: Vec<MirrorMessage>,
+    pub(crate) mirrors: Vec<MirrorMessage>,
     #[prost(message, optional, tag = "12")]
-    cors: Option<CorsMessage>,
+    pub(crate) cors: Option<CorsMessage>,
     #[prost(message, optional, tag = "13")]
-    attempt_timeout: Option<SpanMessage>,
+    pub(crate) attempt_timeout: Option<SpanMessage>,
     /// Features without which the rule means something else than it says.
     #[prost(string, repeated, tag = "15")]
     pub(crate) needs: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
-enum ActionMessage {
+pub(crate) enum ActionMessage {
     #[prost(message, tag = "3")]
     Forward(SplitMessage),
     #[prost(message, tag = "4")]
@@ -312,7 +312,7 @@ enum ActionMessage {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct RefuseMessage {
+pub(crate) struct RefuseMessage {
     #[prost(string, tag = "1")]
     code: String,
     #[prost(message, optional, tag = "2")]
@@ -405,7 +405,7 @@ fn needs(rule: &Rule) -> Vec<String> {
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct SplitMessage {
     #[prost(message, repeated, tag = "1")]
-    parts: Vec<PartMessage>,
+    pub(crate) parts: Vec<PartMessage>,
 }
 
 impl Carried for Split {
@@ -436,9 +436,9 @@ pub(crate) struct PartMessage {
     #[prost(message, optional, tag = "6")]
     response_headers: Option<HeadersMessage>,
     #[prost(message, optional, tag = "7")]
-    rewrite: Option<RewriteMessage>,
+    pub(crate) rewrite: Option<RewriteMessage>,
     #[prost(message, repeated, tag = "8")]
-    mirrors: Vec<MirrorMessage>,
+    pub(crate) mirrors: Vec<MirrorMessage>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
@@ -656,7 +656,7 @@ pub(crate) struct RetryMessage {
     #[prost(message, optional, tag = "3")]
     backoff: Option<SpanMessage>,
     #[prost(bool, tag = "4")]
-    unanswered: bool,
+    pub(crate) unanswered: bool,
 }
 
 impl Carried for Retry {

@@ -124,7 +124,7 @@ pub(crate) struct ServicePortMessage {
     #[prost(message, optional, tag = "4")]
     pub(crate) producer: Option<RoutesMessage>,
     #[prost(message, repeated, tag = "5")]
-    consumers: Vec<ConsumerMessage>,
+    pub(crate) consumers: Vec<ConsumerMessage>,
     #[prost(message, optional, tag = "6")]
     tuning: Option<TuningMessage>,
     #[prost(message, optional, tag = "7")]
@@ -136,7 +136,7 @@ pub(crate) struct ConsumerMessage {
     #[prost(string, tag = "1")]
     namespace: String,
     #[prost(message, optional, tag = "2")]
-    routes: Option<RoutesMessage>,
+    pub(crate) routes: Option<RoutesMessage>,
 }
 
 impl Carried for ServicePort {
@@ -359,7 +359,7 @@ pub(crate) struct WorkloadMessage {
     #[prost(message, repeated, tag = "5")]
     pub(crate) ports: Vec<WorkloadPortMessage>,
     #[prost(message, optional, tag = "6")]
-    other_ports: Option<AccessMessage>,
+    pub(crate) other_ports: Option<AccessMessage>,
     #[prost(message, optional, tag = "7")]
     telemetry: Option<TelemetryMessage>,
     #[prost(message, repeated, tag = "8")]
@@ -373,7 +373,7 @@ pub(crate) struct WorkloadMessage {
     pod: Option<PodMessage>,
     /// Who does not know it lets nobody in, by a rule of each port.
     #[prost(message, optional, tag = "12")]
-    isolation: Option<IsolationMessage>,
+    pub(crate) isolation: Option<IsolationMessage>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -470,18 +470,6 @@ impl WorkloadMessage {
         let outbound = self.outbound.iter().flat_map(OutboundMessage::needs);
         let access = all.flat_map(AccessMessage::needs);
         access.chain(outbound).chain(processes)
-    }
-
-    /// As one has it who knows nothing of isolation.
-    #[cfg(test)]
-    pub(crate) fn forget_isolation(&mut self) {
-        self.isolation = None;
-        let ports = self.ports.iter_mut().flat_map(|port| &mut port.access);
-        let rules = ports
-            .chain(&mut self.other_ports)
-            .flat_map(|it| &mut it.rules);
-        let needs = rules.flat_map(|rule| &mut rule.needs);
-        needs.for_each(|need| need.insert_str(0, "unknown-"));
     }
 }
 

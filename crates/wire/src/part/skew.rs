@@ -2,21 +2,28 @@
 //! closed, the rest stands, and the control plane is told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use leno_model::view::access::{
+    AuthProtocol, ExternalAuth, IssuerKeys, Jwt, JwtIssuer, OnFailure, TokenPlace,
+};
 use leno_model::view::{
-    Access, AccessRule, Action, Effect, Except, Generation, HeaderChanges, HostMatch, Isolation,
-    OutboundRule, Protocol, Redirect, Routes, Rule, Service, ServicePort, Settings, Stance,
-    Unknown, View, Workload, WorkloadId, WorkloadPort,
+    Access, AccessRule, Action, Backend, CallerMatch, ClaimMatch, Cors, Effect, Except, FieldMatch,
+    FieldValue, Generation, HeaderChanges, HostMatch, Isolation, LeftOut, Mirror, Named,
+    OutboundRule, PathMatch, Pod, PortRef, Protocol, Redirect, RequestMatch, Retry, Rewrite,
+    Routes, Rule, Service, ServicePort, Settings, Split, Stance, Unknown, View, Within, Workload,
+    WorkloadId, WorkloadPort, route,
 };
 use leno_model::{
-    Code, Name, Namespace, Network, Origin, ProcessMatch, ServiceName, SpiffeId, TrustDomain,
+    Code, Name, Namespace, Network, Origin, PathTemplate, ProcessMatch, ServiceName, SpiffeId,
+    TrustDomain,
 };
 use prost::Message as _;
 
 use super::word::some_origin;
-use super::{Encoded, FEATURES, Kind, PartMessage, needed, parts_of};
+use super::{Encoded, FEATURES, Kind, Part, PartMessage, needed, older, parts_of};
 use crate::carried::Carried;
 use crate::{Client, Received, Server, Target};
 
@@ -309,34 +316,328 @@ fn who_knows_nothing_of_isolation_lets_nobody_in_where_there_is_some() {
             rules: Vec::new(),
         }));
     }
-    let parts = parts_of(&view).into_iter();
-    let messages = parts.filter_map(|part| match PartMessage::decode(&*part.encode()) {
-        Ok(PartMessage {
-            kind: Some(Kind::Workload(workload)),
-            ..
-        }) => Some(*workload),
-        _ => None,
-    });
-    for mut message in messages {
-        let known = Workload::from_message(message.clone()).unwrap();
-        let port = known.ports.values().next().unwrap();
-        assert_eq!(
-            port.access.rules.len(),
-            2,
-            "who knows it has no other rules"
-        );
-        assert_eq!(known.other_ports.stance, Stance::Allow);
-        // As one reads it to whom both the field and the feature say nothing.
-        message.forget_isolation();
-        let older = Workload::from_message(message).unwrap();
-        let denies = |access: &Access| {
-            let mut rules = access.rules.iter();
-            let is_whole = |rule: &AccessRule| rule.callers.is_empty() && rule.requests.is_empty();
-            rules.any(|rule| rule.effect == Effect::NotUnderstood && is_whole(rule))
+    let parts = parts_of(&view);
+    let mut parts = parts.iter();
+    let workload = parts.find(|part| matches!(part, Part::Workload(_)));
+    let bytes = workload.unwrap().encode();
+    let read = || {
+        let Part::Workload(workload) = Part::decode(&bytes).unwrap() else {
+            panic!("a workload")
         };
-        assert!(older.ports.values().all(|port| denies(&port.access)));
-        assert!(denies(&older.other_ports));
+        workload
+    };
+    let known = read();
+    let port = known.ports.values().next().unwrap();
+    assert_eq!(
+        port.access.rules.len(),
+        2,
+        "who knows it has no other rules"
+    );
+    assert_eq!(known.other_ports.stance, Stance::Allow);
+    older::lack(["isolation"]).unwrap();
+    let denied = read();
+    let denies = |access: &Access| {
+        let mut rules = access.rules.iter();
+        let is_whole = |rule: &AccessRule| rule.callers.is_empty() && rule.requests.is_empty();
+        rules.any(|rule| rule.effect == Effect::NotUnderstood && is_whole(rule))
+    };
+    assert!(denied.ports.values().all(|port| denies(&port.access)));
+    assert!(denies(&denied.other_ports));
+}
+
+/// What holds of a view: the effects of its rules about callers, what its routes answer by themselves, and what else
+/// it knows of.
+fn told(view: &View) -> String {
+    let effects = effects(view).into_iter().map(|it| format!("{it:?} "));
+    let answers = answers(view).into_iter();
+    let answers = answers.map(|it| it.map_or(String::new(), |code| format!("{code} ")));
+    let counts = [
+        ("asks", external(view)),
+        ("domains", view.bundles.len()),
+        ("keys", view.token_keys.len()),
+        ("pods", view.sidecars.len()),
+    ];
+    let counts = counts.iter().filter(|(_, count)| *count > 0);
+    let counts = counts.map(|(name, count)| format!("{count} {name} "));
+    let all: String = effects.chain(answers).chain(counts).collect();
+    all.trim_end().to_owned()
+}
+
+fn external(view: &View) -> usize {
+    let ports = view.workloads.values().flat_map(|it| it.ports.values());
+    ports.map(|port| port.access.external.len()).sum()
+}
+
+/// Lets the first rule about callers, or all that is said of them, use something.
+fn in_access(view: &mut View, change: impl FnOnce(&mut Access, &mut AccessRule)) {
+    let workload = Arc::make_mut(view.workloads.values_mut().next().unwrap());
+    let port = workload.ports.values_mut().next().unwrap();
+    let access = Arc::make_mut(&mut port.access);
+    let mut rule = AccessRule::clone(access.rules.first().unwrap());
+    change(access, &mut rule);
+    *access.rules.first_mut().unwrap() = Arc::new(rule);
+}
+
+/// Lets the first rule of the routes use something.
+fn in_route(view: &mut View, change: impl FnOnce(&mut Rule)) {
+    let service = Arc::make_mut(view.services.values_mut().next().unwrap());
+    let port = service.ports.values_mut().next().unwrap();
+    let routes = Arc::make_mut(port.producer.as_mut().unwrap());
+    change(Arc::make_mut(routes.rules.first_mut().unwrap()));
+}
+
+/// Lets a view use a feature; what then holds for who lacks it.
+fn with(view: &mut View, feature: &str) -> &'static str {
+    let request = |change: &dyn Fn(&mut RequestMatch)| {
+        let mut request = RequestMatch::default();
+        change(&mut request);
+        vec![request]
+    };
+    let value = FieldValue::Present;
+    let rewrite = Rewrite {
+        host: Some("cart".into()),
+        path: None,
+    };
+    const RULE: &str = "NotUnderstood Allow";
+    const WHOLE: &str = "NotUnderstood Allow Allow";
+    const ROUTE: &str = "Allow Allow R011";
+    const UNTOLD: &str = "Allow Allow";
+    match feature {
+        "access-claims" => {
+            let name = "groups".into();
+            let claims = vec![ClaimMatch { name, value }];
+            let asks = request(&|it| it.claims = claims.clone());
+            in_access(view, |_, rule| rule.requests = asks);
+            RULE
+        }
+        "access-condition" => {
+            in_access(view, |_, rule| rule.when = Some("true".into()));
+            RULE
+        }
+        "access-condition-claims" => {
+            let when = "'admins' in jwt.claims.groups";
+            in_access(view, |_, rule| rule.when = Some(when.into()));
+            RULE
+        }
+        "access-except" => {
+            in_access(view, |_, rule| {
+                rule.except.callers = vec![CallerMatch::default()]
+            });
+            RULE
+        }
+        "access-external" => {
+            in_access(view, |access, rule| {
+                access.external = vec![Arc::new(asked(&rule.origin))];
+            });
+            WHOLE
+        }
+        "access-headers" => {
+            let name = "x-user".into();
+            let headers = vec![FieldMatch { name, value }];
+            let asks = request(&|it| it.headers = headers.clone());
+            in_access(view, |_, rule| rule.requests = asks);
+            RULE
+        }
+        "access-template" => {
+            let template = PathMatch::Template(PathTemplate::new("/orders/{id}").unwrap());
+            let asks = request(&|it| it.paths = vec![template.clone()]);
+            in_access(view, |_, rule| rule.requests = asks);
+            RULE
+        }
+        "access-token-cookies" => {
+            in_access(view, |access, rule| {
+                access.jwt = Some(Arc::new(in_cookies(&rule.origin)));
+            });
+            WHOLE
+        }
+        "access-within" => {
+            in_access(view, |_, rule| rule.within = vec![Within::default()]);
+            RULE
+        }
+        "isolation" => {
+            let by = vec![origin()];
+            let rules = Vec::new();
+            let workload = view.workloads.values_mut().next().unwrap();
+            Arc::make_mut(workload).isolation = Some(Arc::new(Isolation { by, rules }));
+            "Allow Allow NotUnderstood"
+        }
+        "attempt-timeout" => {
+            in_route(view, |rule| rule.attempt_timeout = Some(Duration::ZERO));
+            ROUTE
+        }
+        "backend-rewrite" => {
+            in_route(view, |rule| {
+                let mut part = to_cart();
+                part.rewrite = Some(rewrite);
+                rule.action = Action::Forward(Split::new(vec![part]).unwrap());
+            });
+            ROUTE
+        }
+        "cors" => {
+            in_route(view, |rule| {
+                rule.cors = Some(Cors {
+                    origin: rule.origin.clone(),
+                    sites: Vec::new(),
+                    credentials: false,
+                    methods: Named::Any,
+                    headers: Named::Any,
+                    exposed: Named::Any,
+                    max_age: Duration::ZERO,
+                });
+            });
+            ROUTE
+        }
+        "mirror" => {
+            in_route(view, |rule| {
+                rule.mirrors = vec![Mirror {
+                    to: cart_port(),
+                    share: 1,
+                    of: NonZeroU32::MIN,
+                    origin: rule.origin.clone(),
+                }];
+            });
+            ROUTE
+        }
+        "retry-unanswered" => {
+            in_route(view, |rule| {
+                rule.retry = Some(Retry {
+                    unanswered: true,
+                    ..Retry::default()
+                });
+            });
+            ROUTE
+        }
+        "peers" => {
+            let other = TrustDomain::new("bank.example").unwrap();
+            view.bundles = BTreeMap::from([(other, Arc::default())]);
+            UNTOLD
+        }
+        "sidecars" => {
+            let id = view.workloads.keys().next().unwrap().clone();
+            let pod = Pod {
+                uid: "1".into(),
+                left_out: LeftOut::default(),
+                own_process: None,
+            };
+            view.sidecars = BTreeMap::from([(id, Arc::new(pod))]);
+            UNTOLD
+        }
+        "token-keys" => {
+            let own = view.settings.trust_domain.clone();
+            view.token_keys = BTreeMap::from([(own, "{}".into())]);
+            UNTOLD
+        }
+        other => panic!("what does an older proxy do where {other} is used?"),
     }
+}
+
+fn cart_port() -> PortRef {
+    let namespace = Namespace::new("shop").unwrap();
+    PortRef {
+        service: ServiceName::new(namespace, Name::new("cart").unwrap()),
+        port: 80,
+    }
+}
+
+fn to_cart() -> route::Part {
+    route::Part {
+        backend: Backend::Service(cart_port()),
+        weight: 1,
+        origin: None,
+        request_headers: HeaderChanges::default(),
+        response_headers: HeaderChanges::default(),
+        rewrite: None,
+        mirrors: Vec::new(),
+    }
+}
+
+fn asked(origin: &Origin) -> ExternalAuth {
+    ExternalAuth {
+        origin: origin.clone(),
+        within: Vec::new(),
+        requests: Vec::new(),
+        except: Vec::new(),
+        to: cart_port(),
+        protocol: AuthProtocol::Grpc,
+        timeout: Duration::from_secs(1),
+        on_failure: OnFailure::Allow,
+        tells: None,
+        sets: Vec::new(),
+        body: None,
+    }
+}
+
+fn in_cookies(origin: &Origin) -> Jwt {
+    let keys = IssuerKeys {
+        source: None,
+        jwks: None,
+        until: None,
+    };
+    let issuer = JwtIssuer {
+        origin: origin.clone(),
+        issuer: "id".into(),
+        audiences: None,
+        from: vec![TokenPlace::Cookie("session".into())],
+        forward: false,
+        claims: Vec::new(),
+        keys,
+    };
+    Jwt {
+        required: Vec::new(),
+        issuers: vec![issuer],
+    }
+}
+
+#[test]
+fn each_feature_fails_closed_where_it_is_used_and_nothing_of_it_is_known() {
+    for feature in FEATURES {
+        let mut used = view();
+        let expect = with(&mut used, feature);
+        let needs = needed(&used);
+        assert!(needs.contains(*feature), "{feature}: {needs:?}");
+
+        let parts = parts_of(&used).into_iter();
+        let parts = parts.map(|part| (part.name(), Encoded::new(part.encode())));
+        let parts: BTreeMap<_, _> = parts.collect();
+        let target = |position| {
+            let mut generation = used.generation.clone();
+            generation.positions.insert("store".into(), position);
+            let target = Target::of_parts(generation, parts.clone(), BTreeMap::new());
+            Arc::new(target)
+        };
+        older::lack([*feature]).unwrap();
+        let (mut client, mut server) = (Client::new("web"), Server::default());
+        server.offer(target(1));
+        let adopted = settle(&mut client, &mut server);
+        assert_eq!(told(adopted.last().unwrap()), expect, "{feature}");
+        assert!(server.lacks().iter().eq([*feature]), "{feature}");
+
+        // Who has it finds all of it.
+        older::lack([]).unwrap();
+        let (mut client, mut server) = (Client::new("web"), Server::default());
+        server.offer(target(1));
+        let adopted = settle(&mut client, &mut server);
+        assert_eq!(*adopted.last().unwrap(), used, "{feature}");
+        assert!(server.lacks().is_empty());
+    }
+}
+
+#[test]
+fn an_older_control_plane_says_nothing_of_what_it_does_not_know() {
+    for feature in FEATURES {
+        let mut used = view();
+        with(&mut used, feature);
+        older::lack([*feature]).unwrap();
+        let parts: Vec<_> = parts_of(&used).iter().map(Part::encode).collect();
+        older::lack([]).unwrap();
+        for bytes in parts {
+            let message = PartMessage::decode(&*bytes).unwrap();
+            assert!(!message.needed().contains(*feature), "{feature}");
+            let part = Part::of(message).unwrap();
+            assert_eq!(part.name().feature(), None);
+        }
+    }
+    assert_eq!(older::lack(["moon-phase"]), Err("moon-phase"));
 }
 
 #[test]

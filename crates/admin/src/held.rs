@@ -28,6 +28,9 @@ pub struct ProxyView {
     pub current: bool,
     /// Why it did not adopt the newest one, if it did not.
     pub refused: Option<String>,
+    /// The features that what it holds needs and that it lacks: of that it refuses what the items say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<String>,
     /// What it holds.
     pub items: Vec<Item>,
     /// The parts that it holds in a version which this control plane did not send it: only the

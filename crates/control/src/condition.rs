@@ -20,6 +20,7 @@ use crate::found::Found;
 use crate::holders::Silent;
 use crate::issuers;
 use crate::jwks::NotGot;
+use crate::lacking::held_without;
 use crate::outside::Troubled;
 use crate::peers::Standing;
 use crate::troubled::{NotExported, OfHost};
@@ -260,7 +261,7 @@ impl Judged {
                     Severity::Error,
                     Some(format!("proxy {}", member.name)),
                     format!("it is older than what it is told, and does not understand: {lacks}"),
-                    "an access rule that needs it denies what it matches; a route rule answers 500",
+                    &held_without(&member.lacks),
                 )
             });
         }

@@ -65,6 +65,7 @@ fn view(center: &Center, member: &Member, diff: bool) -> Result<ProxyView, Failu
         generation: member.adopted.to_string(),
         current: member.current,
         refused: member.refused.as_ref().map(|(_, why)| why.clone()),
+        lacks: member.lacks.iter().cloned().collect(),
         items: held,
         unknown: unknown.iter().map(PartName::to_string).collect(),
         differences,

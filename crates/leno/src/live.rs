@@ -20,8 +20,8 @@ pub(crate) struct Live {
     /// The namespace of names that state none.
     pub(crate) namespace: Namespace,
     context: Line,
-    /// Whether the proxy in front of a workload has what is in force.
-    proxies: BTreeMap<String, bool>,
+    /// How the proxy in front of a workload stands that is connected.
+    proxies: BTreeMap<String, Standing>,
     left: BTreeSet<String>,
 }
 
@@ -30,6 +30,8 @@ pub(crate) struct Live {
 pub(crate) enum Standing {
     /// It holds it.
     Current,
+    /// It holds it, and refuses what it is too old for.
+    Lacking,
     /// It holds something older.
     Behind,
     /// It is not connected, and decides by what it had.
@@ -45,6 +47,7 @@ impl Standing {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Current => "current",
+            Self::Lacking => "lacking",
             Self::Behind => "behind",
             Self::Away => "away",
             Self::Left => "left",
@@ -58,8 +61,13 @@ impl Live {
     pub(crate) fn of(told: &Configuration, namespace: &str) -> anyhow::Result<Self> {
         let each = told.proxies.iter();
         let proxies = each.flat_map(|proxy| {
+            let standing = match (proxy.current, &proxy.lacks[..]) {
+                (true, []) => Standing::Current,
+                (true, _) => Standing::Lacking,
+                (false, _) => Standing::Behind,
+            };
             let workloads = proxy.workloads.iter();
-            workloads.map(|workload| (workload.clone(), proxy.current))
+            workloads.map(move |workload| (workload.clone(), standing))
         });
         Ok(Self {
             mesh: mesh_of(told).context("the control plane's answer is not understood")?,
@@ -79,8 +87,7 @@ impl Live {
     pub(crate) fn standing(&self, workload: &WorkloadId) -> Standing {
         let instance = self.mesh.instances.get(workload);
         match self.proxies.get(&workload.to_string()) {
-            Some(true) => Standing::Current,
-            Some(false) => Standing::Behind,
+            Some(standing) => *standing,
             None if self.left.contains(&workload.to_string()) => Standing::Left,
             None if instance.is_some_and(|instance| instance.tunnel.is_some()) => Standing::Away,
             None => Standing::None,

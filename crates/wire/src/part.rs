@@ -54,7 +54,7 @@ pub const FEATURES: &[&str] = &[
 ];
 
 /// The names of features.
-mod feature {
+pub mod feature {
     pub(super) const ACCESS_CLAIMS: &str = "access-claims";
     pub(super) const ACCESS_CONDITION: &str = "access-condition";
     pub(super) const ACCESS_CONDITION_CLAIMS: &str = "access-condition-claims";
@@ -69,16 +69,14 @@ mod feature {
     pub(super) const CORS: &str = "cors";
     pub(super) const ISOLATION: &str = "isolation";
     pub(super) const MIRROR: &str = "mirror";
-    /// A default of `Allow` lets nobody of another trust domain in.
-    pub(super) const PEERS: &str = "peers";
+    /// It knows roots of other trust domains. A default of `Allow` lets nobody of those in.
+    pub const PEERS: &str = "peers";
     pub(super) const RETRY_UNANSWERED: &str = "retry-unanswered";
     /// The proxy of a node keeps the capture of pods that have proxies of their own.
-    pub(super) const SIDECARS: &str = "sidecars";
-    pub(super) const TOKEN_KEYS: &str = "token-keys";
+    pub const SIDECARS: &str = "sidecars";
+    /// It knows the keys by which tokens of trust domains are proven.
+    pub const TOKEN_KEYS: &str = "token-keys";
 }
-
-/// The feature by which the proxy of a node keeps the capture of pods that have proxies of their own.
-pub const KEEPS_SIDECARS: &str = feature::SIDECARS;
 
 /// The features that this process understands: all of them, unless it plays an older one.
 pub(crate) fn understood() -> impl Iterator<Item = &'static str> {

@@ -1,13 +1,14 @@
 //! `leno upgrade --check`: what of a mesh that runs would mean something else to this Leno than to the one that runs it.
 //! Nothing is changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use leno_admin::{Check, Configuration, ConfigurationOf, Finding, ProxyState};
 use leno_compile::ViewOf;
-use leno_control::understood;
+use leno_control::{held_without, understood};
 use leno_model::{Code, Severity};
-use leno_wire::part::{KEEPS_SIDECARS, needed};
+use leno_wire::part::needed;
 use serde_json::json;
 
 use crate::arguments::Output;
@@ -80,26 +81,24 @@ fn findings(told: &Configuration, known: &[Finding]) -> anyhow::Result<Vec<Findi
         });
         let kept = proxy.node.as_deref().and_then(|it| mesh.sidecars.get(it));
         view.sidecars = kept.map(|kept| (**kept).clone()).unwrap_or_default();
+        // What they are only the one that runs knows; that there are some is enough.
+        let peers = mesh.peers.keys().cloned();
+        view.bundles = peers.map(|domain| (domain, Arc::default())).collect();
+        let own = view.settings.trust_domain.clone();
+        view.token_keys = BTreeMap::from([(own, Arc::from(""))]);
         not_understood(proxy, &needed(&view))
     }));
     Ok(findings)
 }
 
-/// What becomes of what a proxy does not understand: of rules, and of pods whose capture it would keep.
-const DENIED: &str = "rules that need it deny what they match, and routes that do answer 500";
-const WAITING: &str = "pods of its node that have a proxy of their own wait for their packet rules";
-
 /// A proxy that lacks some of what its view would need.
 fn not_understood(proxy: &ProxyState, needed: &BTreeSet<String>) -> Option<Finding> {
     let known: BTreeSet<_> = proxy.features.as_ref()?.iter().cloned().collect();
-    let lacked: Vec<_> = needed.difference(&known).cloned().collect();
-    let waits = lacked.iter().any(|feature| feature == KEEPS_SIDECARS);
-    let denies = lacked.len() > usize::from(waits);
-    let held = [(denies, DENIED), (waits, WAITING)].into_iter();
-    let held: Vec<_> = held.filter_map(|(is, what)| is.then_some(what)).collect();
-    let held = format!("{}, until it is replaced", held.join(", and "));
-    let message = format!("it would not understand: {}", lacked.join(", "));
+    let lacked: BTreeSet<_> = needed.difference(&known).cloned().collect();
+    let named: Vec<_> = lacked.iter().map(String::as_str).collect();
+    let message = format!("it would not understand: {}", named.join(", "));
     let about = Some(format!("proxy {}", proxy.name));
+    let held = held_without(&lacked);
     let finding = Finding::running(Code::D007, Severity::Error, about, message, &held);
     (!lacked.is_empty()).then_some(finding)
 }
@@ -137,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_the_one_that_runs_finds_too_is_no_news() {
-        let all = told(Some(&["cors"]));
+        let all = told(Some(&["cors", "token-keys"]));
         let (_, known) = understood(&all).unwrap();
         assert_eq!(found(&all, &known), [""; 0]);
         let one = ["C113 no Service kart in shop"];
@@ -164,10 +163,10 @@ mod tests {
             found(&told, &known)
         };
         let named = ["D007 it would not understand: sidecars"];
-        assert_eq!(of(Some("n1"), &["cors"]), named);
-        assert_eq!(of(Some("n1"), &["cors", "sidecars"]), [""; 0]);
-        assert_eq!(of(Some("n2"), &["cors"]), [""; 0]);
-        assert_eq!(of(None, &["cors"]), [""; 0]);
+        assert_eq!(of(Some("n1"), &["cors", "token-keys"]), named);
+        assert_eq!(of(Some("n1"), &["cors", "sidecars", "token-keys"]), [""; 0]);
+        assert_eq!(of(Some("n2"), &["cors", "token-keys"]), [""; 0]);
+        assert_eq!(of(None, &["cors", "token-keys"]), [""; 0]);
     }
 
     #[test]
@@ -177,8 +176,9 @@ mod tests {
             let (_, known) = understood(&told).unwrap();
             found(&told, &known)
         };
-        assert_eq!(of(Some(&[])), ["D007 it would not understand: cors"]);
-        assert_eq!(of(Some(&["cors", "moon-phase"])), [""; 0]);
+        let both = ["D007 it would not understand: cors, token-keys"];
+        assert_eq!(of(Some(&[])), both);
+        assert_eq!(of(Some(&["cors", "moon-phase", "token-keys"])), [""; 0]);
         assert_eq!(of(None), [""; 0], "an older control plane does not tell");
     }
 }

@@ -144,8 +144,12 @@ fn title(proxy: &ProxyView, context: &str) -> Line {
         "  acts as {}  ",
         render::short(&proxy.identity, context)
     ));
+    let lacks = proxy.lacks.join(", ");
     let line = match (&proxy.refused, proxy.current) {
         (Some(why), _) => line.bad(format_args!("refuses what is in force: {why}")),
+        (None, _) if !lacks.is_empty() => {
+            line.doubtful(format_args!("refuses what needs {lacks} (D007)"))
+        }
         (None, true) => line.good("holds what is in force"),
         (None, false) => line.doubtful("is behind"),
     };

@@ -316,6 +316,10 @@ fn standing(heading: Line, thought: &Thought, standings: Standings<'_>) -> Line 
     let alike = each.iter().filter(|one| **one == worst).count();
     let (one, many) = match worst {
         Standing::Current => ("holds what is in force", "hold what is in force"),
+        Standing::Lacking => (
+            "is older than what is in force: it refuses what it does not understand (D007)",
+            "are older than what is in force: they refuse what they do not understand (D007)",
+        ),
         Standing::Behind => (
             "is behind: it decides by an older view",
             "are behind: they decide by an older view",
@@ -341,7 +345,7 @@ fn standing(heading: Line, thought: &Thought, standings: Standings<'_>) -> Line 
     };
     match worst {
         Standing::Current => heading.dim(words),
-        Standing::Behind | Standing::Away => heading.doubtful(words),
+        Standing::Lacking | Standing::Behind | Standing::Away => heading.doubtful(words),
         Standing::Left | Standing::None => heading.bad(words),
     }
 }

@@ -249,6 +249,10 @@ pub(super) fn proxies(told: &Proxies, terminal: &mut Terminal) -> anyhow::Result
                     let code = proxy.code.as_deref().unwrap_or(Code::D002.as_str());
                     Line::new().bad(format_args!("{code} {why}"))
                 }
+                (None, true) if !proxy.lacks.is_empty() => {
+                    let lacks = proxy.lacks.join(", ");
+                    Line::new().doubtful(format_args!("D007 the newest, without {lacks}"))
+                }
                 (None, true) => Line::new().good("the newest"),
                 (None, false) => Line::new().doubtful(format_args!("behind: {}", proxy.generation)),
             },

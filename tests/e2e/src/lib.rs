@@ -10,6 +10,7 @@ mod block;
 mod certificates;
 mod client;
 mod collector;
+pub mod control;
 pub mod frames;
 mod go;
 mod grpc;

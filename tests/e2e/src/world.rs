@@ -1,5 +1,6 @@
 //! A mesh on loopback addresses of its own.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ pub struct World {
     objects: String,
     /// The workloads that have a proxy.
     proxied: Vec<String>,
+    /// What is started as `leno`.
+    leno: Cell<&'static Path>,
 }
 
 /// Where proxies take tunnels.
@@ -34,7 +37,13 @@ impl World {
             block: Block::claim(),
             objects,
             proxied: Vec::new(),
+            leno: Cell::new(binary()),
         }
+    }
+
+    /// Starts this program in the place of `leno` from here on.
+    pub fn take(&self, program: &'static Path) {
+        self.leno.set(program);
     }
 
     /// A strict mesh of `web`, which calls, and `cart`, which takes HTTP on 8080 and bytes on 6379
@@ -133,10 +142,7 @@ impl World {
 
     /// A script of commands in the folder, which find `leno`.
     pub fn shell(&self, script: &str) -> Command {
-        let leno = leno(self.folder());
-        let leno = Path::new(leno.get_program())
-            .parent()
-            .expect("an absolute path");
+        let leno = self.leno.get().parent().expect("an absolute path");
         let script = format!("set -e\nPATH={}:$PATH\n{script}", leno.display());
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(script).current_dir(self.folder());
@@ -145,15 +151,22 @@ impl World {
 
     /// `leno` with these arguments, in the folder.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = leno(self.folder());
+        let mut command = self.bare();
         command.current_dir(self.folder()).args(arguments);
         command
+    }
+
+    /// `leno`, which finds no proxies but those of this folder's world.
+    fn bare(&self) -> Command {
+        let mut leno = Command::new(self.leno.get());
+        leno.env("LENO_PROXIES", self.folder().join(".proxies"));
+        leno
     }
 
     /// `leno` in the folder, started by another program that ends where it begins.
     pub fn through(&self, program: &[&str]) -> Command {
         let mut command = Command::new(program[0]);
-        command.args(&program[1..]).arg(binary());
+        command.args(&program[1..]).arg(self.leno.get());
         command.env("LENO_PROXIES", self.folder().join(".proxies"));
         command.current_dir(self.folder());
         command
@@ -360,7 +373,7 @@ impl ProxyOf<'_> {
     /// Starts it.
     pub fn attempt(self) -> Process {
         let file = self.write();
-        let mut command = leno(self.world.folder());
+        let mut command = self.world.bare();
         if let Some(files) = self.files {
             let mut limited = Command::new("prlimit");
             limited
@@ -416,13 +429,6 @@ impl ProxyOf<'_> {
         }
         self
     }
-}
-
-/// `leno`, which finds no proxies but those of this folder's world.
-fn leno(folder: &Path) -> Command {
-    let mut leno = Command::new(binary());
-    leno.env("LENO_PROXIES", folder.join(".proxies"));
-    leno
 }
 
 /// The binary under test, which is built first, as the tests were. That may take its time.

@@ -1,5 +1,6 @@
 //! `cargo xtask generate`: Gateway API's structs, from the CRDs of its Go module and our own words;
-//! what reads Leno's metrics, from the table of them; the reference of policies, from what decides.
+//! what reads Leno's metrics, from the table of them; the reference of policies, from what decides; that of
+//! versions side by side, from the table that is played.
 //!
 //! The release stands in `gateway-api/go.mod`, the words in `table.yaml`. What it writes is checked in;
 //! `--check` writes nothing and says whether it is current. It reads YAML as `leno-resources` does,
@@ -42,7 +43,8 @@ fn run(arguments: &[String]) -> Outcome {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = here.ancestors().nth(2).ok_or("it lies in xtask/generate")?;
     let files = monitoring::files()?.into_iter();
-    let files = files.chain([policy::file(), definitions::file()?]);
+    let skew = ("docs/reference/skew.md", leno_versions::page());
+    let files = files.chain([policy::file(), definitions::file()?, skew]);
     for (path, text) in files {
         put(&root.join(path), &text, check)?;
     }

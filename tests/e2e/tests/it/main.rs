@@ -8,7 +8,6 @@ mod authorizer;
 mod bytes;
 mod changes;
 mod collector;
-mod control;
 mod failures;
 mod federation;
 mod filters;
@@ -43,3 +42,5 @@ mod tokens;
 mod watched;
 mod websocket;
 mod workload_api;
+
+use leno_e2e::control;

@@ -121,16 +121,23 @@ impl Intermediate {
     }
 
     /// Takes up an intermediate of `domain` that somebody else's authority signed. `above` is what
-    /// stands between it and its root. Whether anybody would believe it, [`endorsed`] says.
+    /// stands between it and its root, which itself stands for `root`: somebody else's authority may sign for longer
+    /// than it lives. Whether anybody would believe it, [`endorsed`] says.
     ///
     /// [`endorsed`]: crate::endorsed
     pub fn restore_under(
-        above: Vec<Vec<u8>>,
+        (above, root): (Vec<Vec<u8>>, Validity),
         certificate: Vec<u8>,
         key: Key,
         domain: &TrustDomain,
     ) -> Result<Self, BadAuthority> {
-        let authority = Authority::restore_of(certificate, key, Some(domain))?;
+        let mut authority = Authority::restore_of(certificate, key, Some(domain))?;
+        let mut stands = authority.validity.within(root);
+        for above in &above {
+            let unread = BadAuthority::Certificate(Unfit::NotACertificate);
+            stands = stands.within(Validity::of(above).ok_or(unread)?);
+        }
+        authority.validity = stands;
         Ok(Self { authority, above })
     }
 
@@ -190,7 +197,7 @@ impl Intermediate {
         &self.authority.key
     }
 
-    /// When it stands.
+    /// When it stands, and all above it.
     pub fn validity(&self) -> Validity {
         self.authority.validity
     }

@@ -55,8 +55,8 @@ pub fn endorsed(
     {
         return Err(NotEndorsed::Root(Unfit::PathLength));
     }
-    let intermediate =
-        Intermediate::restore_under(above.to_vec(), certificate.clone(), key, domain)?;
+    let above = (above.to_vec(), read.validity());
+    let intermediate = Intermediate::restore_under(above, certificate.clone(), key, domain)?;
     let validity = intermediate.validity();
     if validity.left(now) < leaf {
         let ends = validity.ends;
@@ -98,10 +98,10 @@ pub enum NotEndorsed {
     /// Certificate and key cannot sign for the trust domain.
     #[error(transparent)]
     Authority(#[from] BadAuthority),
-    /// What it signs would end with it before its time.
-    #[error("it ends at {ends}, sooner than a leaf of {leaf:?}")]
+    /// What it signs would end with it, or with what is above it, before its time.
+    #[error("it, or an authority above it, ends at {ends}, sooner than a leaf of {leaf:?}")]
     EndsTooSoon {
-        /// Its last second.
+        /// The last second of the first of them.
         ends: Wall,
         /// How long a leaf is to live.
         leaf: Duration,

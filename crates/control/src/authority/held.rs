@@ -69,7 +69,7 @@ impl Held {
             };
             roots.insert(root.fingerprint, held);
         }
-        let (signer, key) = Signer::read(store, keys)?;
+        let (signer, key) = Signer::read(store, keys, &roots)?;
         anew.extend(key);
         let held = Self {
             domain: signer.intermediate.domain().clone(),
@@ -162,7 +162,11 @@ impl HeldRoot {
 
 impl Signer {
     /// What the store holds, and its key if the store should keep that otherwise.
-    pub(super) fn read(store: &Store, keys: &Keys) -> Result<(Self, Option<Kept>), NotOpened> {
+    pub(super) fn read(
+        store: &Store,
+        keys: &Keys,
+        roots: &BTreeMap<Fingerprint, HeldRoot>,
+    ) -> Result<(Self, Option<Kept>), NotOpened> {
         let part = |name| store.secret(&label(name))?.ok_or(NotOpened::Half);
         let (certificate, root) = (part(INTERMEDIATE)?, part(INTERMEDIATE_ROOT)?);
         let name = label(INTERMEDIATE_KEY);
@@ -171,12 +175,16 @@ impl Signer {
         let domain = text(part(DOMAIN)?).and_then(|domain| TrustDomain::new(&domain).ok());
         let domain = domain.ok_or(NotOpened::Half)?;
         let above = store.secret(&label(INTERMEDIATE_ABOVE))?.map(|it| it.0);
-        let above = Vec::from_iter(above);
+        let root = Fingerprint(root.0.try_into().map_err(|_| NotOpened::Half)?);
+        let stands = roots.get(&root).map(|root| Validity::of(&root.certificate));
+        let above = (
+            Vec::from_iter(above),
+            stands.flatten().ok_or(NotOpened::Half)?,
+        );
         let intermediate = Intermediate::restore_under(above, certificate.0, key, &domain);
-        let root = root.0.try_into().map_err(|_| NotOpened::Half)?;
         let signer = Self {
             intermediate: intermediate.map_err(NotOpened::Intermediate)?,
-            root: Fingerprint(root),
+            root,
             source: store.secret(&label(INTERMEDIATE_SOURCE))?.and_then(text),
             is_of_this_process: false,
         };

@@ -3,7 +3,7 @@
 use rcgen::{CustomExtension, PKCS_ECDSA_P521_SHA512};
 
 use super::*;
-use crate::{NotEndorsed, endorsed};
+use crate::{NotEndorsed, Validity, endorsed};
 
 /// A company's root, free to sign whatever it wants.
 struct Company(CertifiedIssuer<'static, KeyPair>);
@@ -89,6 +89,42 @@ fn one_that_may_sign_for_us_is_taken_up() {
     );
 }
 
+/// An issuer that signs for as long as it is asked to, whatever is left of itself.
+#[test]
+fn none_stands_for_longer_than_what_is_above_it() {
+    let ending = |ends| {
+        let mut ending = authority("company", None);
+        ending.not_after = civil(ends);
+        ending
+    };
+    let own = |params| {
+        let pair = KeyPair::generate().unwrap();
+        Company(CertifiedIssuer::self_signed(params, pair).unwrap())
+    };
+    let (chain, key) = own(ending(NOW + HOUR * 5)).endorse(&ours());
+    let taken = take(&chain, key).unwrap().intermediate;
+    assert_eq!(taken.validity().ends, NOW + HOUR * 5);
+    let public = new_key().public();
+    let leaf = taken.sign_leaf(&public, &id(WEB), HOUR * 9, NOW, &mut Dice::new(8));
+    let leaf = Validity::of(&leaf.unwrap()[0]).unwrap();
+    assert_eq!(leaf.ends, NOW + HOUR * 5);
+
+    let company = Company::new(None);
+    let pair = KeyPair::generate().unwrap();
+    let between = CertifiedIssuer::signed_by(ending(NOW + HOUR * 2), pair, &company.0).unwrap();
+    let pair = KeyPair::generate().unwrap();
+    let signed = ours().signed_by(&pair, &between).unwrap();
+    let whole = [signed.der(), between.der(), company.0.der()].map(|one| one.to_vec());
+    let taken = take(&whole, key_of(&pair)).unwrap().intermediate;
+    assert_eq!(taken.validity().ends, NOW + HOUR * 2);
+
+    let (chain, key) = own(ending(NOW + HOUR / 2)).endorse(&ours());
+    check(
+        (chain, key),
+        "it, or an authority above it, ends at 2026-11-20T10:30:00.000Z, sooner than a leaf of 3600s",
+    );
+}
+
 #[test]
 fn one_whose_leaves_nobody_would_believe_is_not() {
     let company = Company::new(None);
@@ -119,7 +155,7 @@ fn one_whose_leaves_nobody_would_believe_is_not() {
     ending.not_after = civil(NOW + HOUR / 2);
     check(
         company.endorse(&ending),
-        "it ends at 2026-11-20T10:30:00.000Z, sooner than a leaf of 3600s",
+        "it, or an authority above it, ends at 2026-11-20T10:30:00.000Z, sooner than a leaf of 3600s",
     );
     check(
         Company::new(Some(0)).endorse(&ours()),

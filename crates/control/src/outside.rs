@@ -20,7 +20,7 @@ use leno_kubernetes::{Cluster, Signer};
 use leno_model::role::{CONTROL_PLANE, SYSTEM};
 use leno_model::{Code, Dice, Name, Namespace, ObjectRef, Origin, TrustDomain, Wall};
 use tokio::sync::watch;
-use tokio::time::sleep_until;
+use tokio::time::{sleep, sleep_until};
 
 use crate::authority::Given;
 use crate::center::Center;
@@ -235,6 +235,9 @@ pub(crate) fn told(troubled: &Troubled) -> FailingCa {
 /// How often an authority is looked at that is watched.
 const WATCH: Duration = Duration::from_secs(2);
 
+/// How far the clock of who signs may be ahead, where that dates nothing back.
+const AHEAD: Duration = Duration::from_secs(10);
+
 /// The most time between two looks at the clock: timers stand still while the machine sleeps.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -344,6 +347,7 @@ async fn ask(
     {
         return Ok(given.validity);
     }
+    sleep(early(&offer, center)).await;
     let now = center.clocks.now().wall;
     let leaf = mesh.lifetimes.leaf;
     let taken = endorsed(
@@ -380,6 +384,14 @@ async fn ask(
             "taking up what it gave met a bug".to_owned(),
         )),
     }
+}
+
+/// How long until what was given begins, where that is worth waiting for.
+fn early(offer: &Offer, center: &Center) -> Duration {
+    let validity = offer.chain.first().and_then(|first| Validity::of(first));
+    let now = center.clocks.now().wall;
+    let early = validity.map(|validity| validity.begins.since(now));
+    early.filter(|early| *early <= AHEAD).unwrap_or_default()
 }
 
 /// Tells why nothing came. Files that do not fit together may be half replaced: at the next look they

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, PostParams};
+use kube::core::Status;
 use kube::{Client, Error};
 use serde_json::{Value, json};
 
@@ -33,8 +34,10 @@ pub enum Signer {
 pub enum Progress {
     /// Nobody has said anything, or a signer that it goes on. In words.
     Waits(String),
-    /// It will never be signed, as somebody said in these words.
-    Refused(String),
+    /// Somebody has decided that it is not to be signed, in these words.
+    Denied(String),
+    /// Who signs could not sign it, in these words, and will not try again.
+    Failed(String),
     /// It is not there any more.
     Gone,
     /// It was signed.
@@ -46,10 +49,16 @@ pub enum Progress {
     },
 }
 
-/// The cluster did not take a question about certificates.
+/// Why the cluster did not take a question about certificates.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", in_words(.0))]
-pub struct NotAsked(Box<Error>);
+pub enum NotAsked {
+    /// It knows no such requests.
+    #[error("it knows no CertificateRequest: cert-manager is not installed in this cluster")]
+    Unknown,
+    /// It says no, or does not answer.
+    #[error("{}", in_words(.0))]
+    Refused(Box<Error>),
+}
 
 impl Cluster {
     /// Asks `signer` for a certificate of an authority that stands for `life`, by a request (PKCS #10) in PEM. Says what the
@@ -91,7 +100,16 @@ impl Cluster {
 }
 
 fn not_asked(why: Error) -> NotAsked {
-    NotAsked(Box::new(why))
+    match &why {
+        // A namespace or an object that is not there is named.
+        Error::Api(status) if status.code == 404 && is_nameless(status) => NotAsked::Unknown,
+        _ => NotAsked::Refused(Box::new(why)),
+    }
+}
+
+fn is_nameless(status: &Status) -> bool {
+    let details = status.details.as_ref();
+    details.is_none_or(|details| details.name.is_empty())
 }
 
 impl Signer {
@@ -167,16 +185,18 @@ impl Signer {
         let conditions = status["conditions"].as_array();
         let conditions = || conditions.into_iter().flatten();
         let is = |condition: &&Value, kind: &str| condition["type"] == kind;
-        let refusal = match self {
-            Self::Cluster(_) => conditions().find(|it| is(it, "Denied") || is(it, "Failed")),
-            Self::CertManager { .. } => conditions().find(|it| {
-                let has_failed = is(it, "Ready") && it["reason"] == "Failed";
-                let is_true = it["status"] == "True";
-                has_failed || (is_true && (is(it, "Denied") || is(it, "InvalidRequest")))
-            }),
-        };
-        if let Some(refusal) = refusal {
-            return Progress::Refused(words(refusal));
+        if let Some(denied) = conditions().find(|it| is(it, "Denied") && it["status"] == "True") {
+            return Progress::Denied(words(denied));
+        }
+        let failed = conditions().find(|it| match self {
+            Self::Cluster(_) => is(it, "Failed"),
+            Self::CertManager { .. } => {
+                let is_invalid = is(it, "InvalidRequest") && it["status"] == "True";
+                is_invalid || (is(it, "Ready") && it["reason"] == "Failed")
+            }
+        });
+        if let Some(failed) = failed {
+            return Progress::Failed(words(failed));
         }
         if let Some(chain) = bytes(&status["certificate"]) {
             let root = bytes(&status["ca"]);
@@ -222,11 +242,12 @@ mod tests {
     }
 
     #[test]
-    fn a_request_waits_is_refused_or_signed() {
+    fn a_request_waits_is_denied_has_failed_or_is_signed() {
         let cluster = Signer::Cluster("shop.example/mesh".to_owned());
         let told = |signer: &Signer, status: Value| match signer.progress(&status) {
             Progress::Waits(why) => format!("waits: {why}"),
-            Progress::Refused(why) => format!("refused: {why}"),
+            Progress::Denied(why) => format!("denied: {why}"),
+            Progress::Failed(why) => format!("failed: {why}"),
             Progress::Gone => "gone".to_owned(),
             Progress::Signed { chain, root } => format!("{chain:?} {root:?}"),
         };
@@ -248,12 +269,12 @@ mod tests {
         assert_eq!(told(&cluster, signed), approved);
 
         let denied = condition("Denied", "True", "Policy", "not\nours");
-        assert_eq!(told(&cluster, denied.clone()), "refused: Policy: not ours");
-        assert_eq!(told(&issuer(), denied), "refused: Policy: not ours");
+        assert_eq!(told(&cluster, denied.clone()), "denied: Policy: not ours");
+        assert_eq!(told(&issuer(), denied), "denied: Policy: not ours");
         let failed = condition("Ready", "False", "Failed", "no such key");
-        assert_eq!(told(&issuer(), failed), "refused: Failed: no such key");
+        assert_eq!(told(&issuer(), failed), "failed: Failed: no such key");
         let failed = condition("Failed", "True", "Signer", "");
-        assert_eq!(told(&cluster, failed), "refused: Signer");
+        assert_eq!(told(&cluster, failed), "failed: Signer");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Who signs in the cluster that is followed. A request may wait for a person: it is asked after again and again,
-//! by the same key, until somebody has decided.
+//! by the same key, until somebody has decided. One that could not be signed is made anew after a while.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use leno_channel::files;
 use leno_identity::Key;
 use leno_kubernetes::{Cluster, Progress, Signer};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Asking, NotOffered, Offer, Outside, Wanted};
 
@@ -19,16 +19,19 @@ pub(super) struct Requests {
     waiting: Mutex<Option<Waiting>>,
 }
 
-/// A request that nobody has decided.
+/// A request of which nothing has come yet.
 #[derive(Clone)]
 struct Waiting {
     name: String,
     key: Key,
+    /// When it was first heard that who signs could not.
+    failed: Option<Instant>,
 }
 
 /// How a request ended of which nothing came.
 enum Ended {
-    Refused(String),
+    Denied(String),
+    Failed(String),
     Gone,
 }
 
@@ -51,7 +54,12 @@ impl Requests {
             let why = "this control plane follows no cluster: leno control --kubernetes";
             return Err(NotOffered::Unusable(why.to_owned()));
         };
-        let waiting = match self.waiting() {
+        let mut waiting = match self.waiting() {
+            Some(waiting) if waiting.failed.is_some_and(|at| at.elapsed() >= REST) => {
+                self.wait_for(None);
+                drop(cluster.clear(&self.signer, &waiting.name).await);
+                self.begin(cluster, wanted).await?
+            }
             Some(waiting) => waiting,
             None => self.begin(cluster, wanted).await?,
         };
@@ -59,9 +67,16 @@ impl Requests {
         let decided = timeout(TIME, self.decided(cluster, &waiting.name, &mut why)).await;
         let (chain, root) = match decided {
             Err(_) => return Err(NotOffered::Refused(self.about(&waiting.name, &why))),
-            // A refusal stands for as long as the request: whoever wants to be asked again deletes it.
-            Ok(Err(Ended::Refused(why))) => {
+            // That stands for as long as the request: whoever wants to be asked again deletes it.
+            Ok(Err(Ended::Denied(why))) => {
+                let why = format!("{why}; delete it to have another made");
                 return Err(NotOffered::Refused(self.about(&waiting.name, &why)));
+            }
+            Ok(Err(Ended::Failed(why))) => {
+                let why = self.about(&waiting.name, &why);
+                waiting.failed.get_or_insert_with(Instant::now);
+                self.wait_for(Some(waiting));
+                return Err(NotOffered::Refused(why));
             }
             Ok(Err(Ended::Gone)) => {
                 self.wait_for(None);
@@ -89,6 +104,7 @@ impl Requests {
         let waiting = Waiting {
             name,
             key: wanted.key,
+            failed: None,
         };
         self.wait_for(Some(waiting.clone()));
         Ok(waiting)
@@ -105,7 +121,8 @@ impl Requests {
             match cluster.requested(&self.signer, name).await {
                 Ok(Progress::Signed { chain, root }) => return Ok((chain, root)),
                 Ok(Progress::Waits(why)) => *waits = why,
-                Ok(Progress::Refused(why)) => return Err(Ended::Refused(why)),
+                Ok(Progress::Denied(why)) => return Err(Ended::Denied(why)),
+                Ok(Progress::Failed(why)) => return Err(Ended::Failed(why)),
                 Ok(Progress::Gone) => return Err(Ended::Gone),
                 Err(why) => *waits = format!("the API server says {why}"),
             }
@@ -160,6 +177,9 @@ impl Outside for Requests {
 
 /// Less than a try to renew may take.
 const TIME: Duration = Duration::from_secs(8);
+
+/// From a failure of who signs to the next request: each stays behind where nobody clears it away.
+const REST: Duration = Duration::from_secs(30);
 
 /// How often it is asked after what became of a request.
 const LOOK: Duration = Duration::from_millis(500);

@@ -28,7 +28,7 @@ pub struct Cluster {
     _door: Option<Door>,
     /// Ends before the one with the API server.
     second: Option<Host>,
-    first: Host,
+    pub(crate) first: Host,
 }
 
 /// How much of Kubernetes there is.

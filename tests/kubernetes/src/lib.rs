@@ -4,6 +4,7 @@
 //! A [`Cluster`] lives in a sandbox: one kill ends every process of it, and nothing remains of it, however it ends.
 
 mod authority;
+mod cert_manager;
 mod cgroups;
 mod cluster;
 mod component;

@@ -46,22 +46,7 @@ pub(crate) struct Suite {
 impl Suite {
     /// Makes what was not made before.
     pub(crate) fn make() -> Result<Self, Failure> {
-        let program = |name, package: &str| {
-            make(Recipe {
-                name,
-                sources: &source("echo"),
-                command: &[
-                    "go",
-                    "build",
-                    "-trimpath",
-                    "-ldflags",
-                    "-s -w",
-                    "-o",
-                    OUTPUT,
-                    package,
-                ],
-            })
-        };
+        let program = |name, package: &str| go(name, "echo", "-s -w", package);
         Ok(Self {
             tests: make(Recipe {
                 name: "conformance",
@@ -70,39 +55,54 @@ impl Suite {
             })?,
             server: program("echo-server", "istio.io/istio/pkg/test/echo/cmd/server")?,
             client: program("echo-client", "istio.io/istio/pkg/test/echo/cmd/client")?,
-            conformance: module("sigs.k8s.io/gateway-api/conformance")?,
+            conformance: module("conformance", "sigs.k8s.io/gateway-api/conformance")?,
         })
     }
 }
 
 /// The folder of the CRDs of Gateway API's standard channel.
 pub(crate) fn gateway_api() -> Result<PathBuf, Failure> {
-    Ok(module("sigs.k8s.io/gateway-api")?.join("config/crd/standard"))
+    Ok(module("conformance", "sigs.k8s.io/gateway-api")?.join("config/crd/standard"))
 }
 
-/// Where a module that the suite needs lies.
-fn module(path: &str) -> Result<PathBuf, Failure> {
+/// cert-manager, as a program.
+pub(crate) fn cert_manager() -> Result<PathBuf, Failure> {
+    go("cert-manager", "cert-manager", "-s -w", ".")
+}
+
+/// The folder of its CRDs.
+pub(crate) fn cert_manager_kinds() -> Result<PathBuf, Failure> {
+    Ok(module("cert-manager", "github.com/cert-manager/cert-manager")?.join("deploy/crds"))
+}
+
+/// Where a module lies that the one in this folder needs.
+fn module(folder: &str, path: &str) -> Result<PathBuf, Failure> {
     let mut go = Command::new("go");
     go.args(["list", "-m", "-f", "{{.Dir}}", path]);
-    let folder = said(go.current_dir(source("conformance")))?;
+    let folder = said(go.current_dir(source(folder)))?;
     Ok(folder.trim_end().into())
 }
 
 /// Kubernetes, from its Go modules.
 fn kube() -> Result<PathBuf, Failure> {
     let version = "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3";
+    go("kube", "kube", version, ".")
+}
+
+/// A package of the Go module in this folder.
+fn go(name: &str, folder: &str, linked: &str, package: &str) -> Result<PathBuf, Failure> {
     make(Recipe {
-        name: "kube",
-        sources: &source("kube"),
+        name,
+        sources: &source(folder),
         command: &[
             "go",
             "build",
             "-trimpath",
             "-ldflags",
-            version,
+            linked,
             "-o",
             OUTPUT,
-            ".",
+            package,
         ],
     })
 }

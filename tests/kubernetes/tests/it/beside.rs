@@ -63,7 +63,7 @@ fn token(cluster: &Cluster, world: &World, account: &str, pod: &str) -> PathBuf 
 }
 
 /// The root that signs, as a control plane tells it.
-fn root(world: &World) -> Option<String> {
+pub(crate) fn root(world: &World) -> Option<String> {
     let told = told(world, &["certs", "list"]);
     let line = told.lines().find(|line| line.contains("signs, until"))?;
     let words = line.split_whitespace();

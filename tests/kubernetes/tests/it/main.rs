@@ -4,6 +4,7 @@
 
 mod api;
 mod beside;
+mod cert_manager;
 mod changed;
 mod chaos;
 mod control;

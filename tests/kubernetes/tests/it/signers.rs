@@ -1,9 +1,10 @@
 //! Who signs in a cluster gives the control plane its intermediate. The API is real; who approves and signs stands in for a person, for
-//! a company's signer, and for cert-manager.
+//! a company's signer, and for an issuer of its own that cert-manager knows of. cert-manager itself is in `cert_manager.rs`.
 
 use std::fs;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use leno_channel::{files, generate_key, wall};
 use leno_cluster::{Cluster, Tier};
 use leno_e2e::{World, until};
@@ -78,14 +79,8 @@ impl Company {
             .root
             .sign_intermediate(&key, 30 * DAY, wall(), &mut dice);
         files::write_certificates(&path, &[signed.unwrap()]).unwrap();
-        base64(fs::read(path).unwrap())
+        BASE64_STANDARD.encode(fs::read(path).unwrap())
     }
-}
-
-fn base64(bytes: Vec<u8>) -> String {
-    let armoured = pem::encode(&pem::Pem::new("X", bytes));
-    let lines = armoured.lines().filter(|line| !line.starts_with('-'));
-    lines.map(str::trim).collect()
 }
 
 /// The request that waits, by its name, and what is asked in it.
@@ -178,7 +173,9 @@ fn who_signs_in_a_cluster_gives_the_control_plane_its_intermediate() {
         &name,
         r#"{"status": {"conditions": [{"type": "Denied", "status": "True", "reason": "policy.cert-manager.io", "message": "no authorities"}]}}"#,
     );
-    let denied = format!("certificaterequest {name}: policy.cert-manager.io: no authorities");
+    let denied = format!(
+        "certificaterequest {name}: policy.cert-manager.io: no authorities; delete it to have another made"
+    );
     until_told(
         &world,
         &["check"],
@@ -188,7 +185,7 @@ fn who_signs_in_a_cluster_gives_the_control_plane_its_intermediate() {
         .ask(&["delete", requests[0], &name, "-n", "leno-system"])
         .unwrap();
     let (name, request) = asked(&cluster, &requests);
-    let root = base64(fs::read(company.root_file()).unwrap());
+    let root = BASE64_STANDARD.encode(fs::read(company.root_file()).unwrap());
     let signed = company.sign(&request);
     decide(
         &name,

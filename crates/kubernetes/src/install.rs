@@ -8,6 +8,7 @@ mod beside;
 mod chart;
 mod check;
 mod clear;
+mod hook;
 mod kinds;
 mod node;
 mod pod;

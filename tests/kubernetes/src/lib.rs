@@ -26,4 +26,4 @@ pub use failure::Failure;
 pub use images::{LENO, POD, of_leno, of_program, plugin};
 pub use mesh::Placement;
 pub use node::Node;
-pub use programs::Programs;
+pub use programs::{Programs, helm};

@@ -107,6 +107,24 @@ fn go(name: &str, folder: &str, linked: &str, package: &str) -> Result<PathBuf, 
     })
 }
 
+/// Helm of this line, `v4` or `v3`, from its Go module.
+pub fn helm(line: &str) -> Result<PathBuf, Failure> {
+    make(Recipe {
+        name: &format!("helm-{line}"),
+        sources: &source("helm"),
+        command: &[
+            "go",
+            "build",
+            "-trimpath",
+            "-ldflags",
+            "-s -w",
+            "-o",
+            OUTPUT,
+            &format!("helm.sh/helm/{line}/cmd/helm"),
+        ],
+    })
+}
+
 /// What runs in pods: linked statically, for their images hold nothing else.
 fn pod() -> Result<PathBuf, Failure> {
     make(Recipe {

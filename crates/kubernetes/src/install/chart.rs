@@ -1,9 +1,10 @@
 //! The same objects as a chart of Helm: what is chosen of an installation are its values.
 
 use leno_model::{ControlName, TrustDomain};
-use serde_json::{Value, json};
+use leno_resources::pod::CONTROL;
+use serde_json::{Map, Value, json};
 
-use super::{Installation, Object, in_yaml, mesh, node, pod};
+use super::{Installation, NAMESPACE, Object, hook, in_yaml, mesh, node, pod};
 use crate::yaml;
 
 /// What in an object stands for a value of the chart.
@@ -20,19 +21,27 @@ impl Installation {
             kinds,
             control,
             node,
+            uninstall,
         } = Parts::open(self.name.clone());
+        let values = values(self, domain);
         let mut files = vec![
             file("Chart.yaml", about(release)),
-            file("values.yaml", values(self, domain)),
-            file("templates/control.yaml", templated(&control)),
+            file("README.md", readme(self.name.as_ref(), &values)),
+            file("values.yaml", written(&values)),
+            file("values.schema.json", schema(&values)),
+            file(
+                "templates/control.yaml",
+                [ELSEWHERE, &templated(&control)].concat(),
+            ),
+            file("templates/NOTES.txt", notes(self.name.as_ref())),
         ];
         // What is there once is the default one's.
         if self.name.is_none() {
+            let node = [UNLESS_CLEARING, &templated(&node)].concat();
             files.push(file("crds/crds.yaml", in_yaml(&kinds)));
-            files.push(file(
-                "templates/node.yaml",
-                only_if("node", &templated(&node)),
-            ));
+            files.push(file("templates/node.yaml", only_if("node", &node)));
+            let uninstall = [SAY_WHEN, &templated(&uninstall)].concat();
+            files.push(file("templates/uninstall.yaml", uninstall));
             files.push(file("templates/mesh.yaml", mesh_template(domain)));
         }
         files
@@ -45,6 +54,8 @@ struct Parts {
     kinds: Vec<Object>,
     control: Vec<Object>,
     node: Vec<Object>,
+    /// What it makes for as long as nodes are cleared.
+    uninstall: Vec<Object>,
 }
 
 impl Parts {
@@ -70,11 +81,11 @@ impl Parts {
         }
         let is_kind = |object: &Object| object.kind() == "CustomResourceDefinition";
         let (kinds, control) = objects.into_iter().partition(is_kind);
-        let node = node::all(&open).into();
         Self {
             kinds,
             control,
-            node,
+            node: node::all(&open).into(),
+            uninstall: hook::all(&open.image).map(hooked).into(),
         }
     }
 }
@@ -84,6 +95,40 @@ const BY: &str = "{{ ternary `node` `pod` .Values.node | toJson }}";
 
 /// Where the container of a Deployment is.
 const CONTAINER: &str = "/spec/template/spec/containers/0";
+
+/// When nodes are cleared: before proxies go with all of it, or because there are to be none any more. Helm goes by what the
+/// release says that it goes back to, or that was not finished, so that such a one has to say it as well. Where no proxies
+/// are, nothing is run: an image that no node can have would keep Helm from taking away what it is named in. Who makes
+/// documents of a chart, and asks no cluster, is not told of proxies that are there.
+const WHEN: &str = "{{ $when | toJson }}";
+const SAY_WHEN: &str = r#"{{- $proxies := or (lookup "apps/v1" "DaemonSet" "leno-system" "leno-node") (lookup "apps/v1" "DaemonSet" "leno-system" "leno-node-remove") }}
+{{- $unknown := not (lookup "v1" "Namespace" "" "kube-system") }}
+{{- $when := "pre-rollback" }}
+{{- if .Values.node }}{{ $when = "pre-delete" }}{{ else if or $proxies $unknown }}{{ $when = "pre-upgrade,pre-rollback,pre-delete" }}{{ end }}
+"#;
+
+/// An object that Helm makes for a while. One that fails stays, to be looked at until the next.
+fn hooked(mut object: Object) -> Object {
+    let weight = match object.kind() {
+        "Job" => "0",
+        _ => "-1",
+    };
+    object.body["metadata"]["annotations"] = json!({
+        "helm.sh/hook": WHEN,
+        "helm.sh/hook-weight": weight,
+        "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
+        "helm.sh/hook-output-log-policy": "hook-failed",
+    });
+    object
+}
+
+/// All of it stands in one namespace, which Helm has to be told of to make it.
+const ELSEWHERE: &str = r#"{{- if ne .Release.Namespace "leno-system" }}{{ fail "this chart is for the namespace leno-system: --namespace leno-system --create-namespace" }}{{ end }}
+"#;
+
+/// Proxies would come back to nodes that are still to be cleared of what they have put there.
+const UNLESS_CLEARING: &str = r#"{{- if lookup "apps/v1" "DaemonSet" "leno-system" "leno-node-remove" }}{{ fail "K020 nodes-not-cleared: nodes are still being cleared of earlier proxies. To end that: kubectl delete daemonset leno-node-remove -n leno-system" }}{{ end }}
+"#;
 
 /// Documents in which a value stands as Helm writes it: its JSON is YAML.
 fn templated(objects: &[Object]) -> String {
@@ -106,56 +151,150 @@ fn about(release: &str) -> String {
     yaml::written(&json!({
         "apiVersion": "v2",
         "name": "leno",
-        "description": "A service mesh that explains itself: its control plane",
+        "description": ABOUT,
+        "home": "https://leno.dev",
         "version": release,
         "appVersion": release,
         "kubeVersion": ">=1.30.0-0",
     }))
 }
 
-fn values(chosen: &Installation, domain: &TrustDomain) -> String {
+const ABOUT: &str = "A service mesh that explains itself: its control plane";
+
+/// What Helm says once it has installed something.
+fn notes(name: Option<&ControlName>) -> String {
+    match name {
+        None => NOTES.to_owned(),
+        Some(name) => format!(
+            "The control plane {name} comes up beside the default one. For the pods of a namespace, then:\n\n  \
+             kubectl label namespace NAME {CONTROL}={name}\n  kubectl rollout restart deployment -n NAME\n"
+        ),
+    }
+}
+
+const NOTES: &str = "\
+Leno comes up in {{ .Release.Namespace }}. To have a namespace in the mesh, then:
+
+  kubectl rollout status -n {{ .Release.Namespace }} deployment/leno-control
+{{- if .Values.node }}
+  kubectl rollout status -n {{ .Release.Namespace }} daemonset/leno-node
+  kubectl label namespace NAME leno.dev/dataplane-mode=node
+{{- else }}
+  kubectl label namespace NAME leno.dev/dataplane-mode=sidecar
+  kubectl rollout restart deployment -n NAME
+{{- end }}
+
+What it finds:  leno check --context kubeconfig
+";
+
+/// A value of the chart: what is said of it, its name, what it is where nobody says another one, and of which types it can
+/// be.
+struct Open {
+    about: &'static str,
+    name: &'static str,
+    value: Value,
+    types: &'static [&'static str],
+}
+
+fn values(chosen: &Installation, domain: &TrustDomain) -> Vec<Open> {
     let resources = chosen.objects().iter().find_map(|object| {
         let container = object.body.pointer(CONTAINER)?;
         Some(container["resources"].clone())
     });
-    let one = |about: &str, name: &str, value: &Value| {
-        format!("# {about}\n{}", yaml::written(&json!({name: value})))
-    };
     let mut values = vec![
-        one(
-            "The image of the control plane and of pods' proxies",
-            "image",
-            &json!(chosen.image),
-        ),
-        one(
-            "The class of the volume for its state; null: the cluster's default",
-            "storageClass",
-            &json!(chosen.storage_class),
-        ),
-        one(
-            "What the control plane asks for",
-            "resources",
-            &resources.unwrap_or_default(),
-        ),
+        Open {
+            about: "The image of the control plane and of pods' proxies",
+            name: "image",
+            value: json!(chosen.image),
+            types: &["string"],
+        },
+        Open {
+            about: "The class of the volume for its state; null: the cluster's default",
+            name: "storageClass",
+            value: json!(chosen.storage_class),
+            types: &["string", "null"],
+        },
+        Open {
+            about: "What the control plane asks for",
+            name: "resources",
+            value: resources.unwrap_or_default(),
+            types: &["object"],
+        },
+        Open {
+            about: match &chosen.name {
+                None => {
+                    "Whether there is a proxy on each node, for pods of leno.dev/dataplane-mode: node, and so that no other needs NET_ADMIN"
+                }
+                Some(_) => {
+                    "Whether the default control plane has a proxy on each node: that one loads the packet rules of pods"
+                }
+            },
+            name: "node",
+            value: json!(chosen.node),
+            types: &["boolean"],
+        },
     ];
-    let nodes = match &chosen.name {
-        None => {
-            "Whether there is a proxy on each node, for pods of leno.dev/dataplane-mode: node, and so that no other needs NET_ADMIN"
-        }
-        Some(_) => {
-            "Whether the default control plane has a proxy on each node: that one loads the packet rules of pods"
-        }
-    };
-    values.push(one(nodes, "node", &json!(chosen.node)));
     if chosen.name.is_none() {
-        values.push(one(
-            "The trust domain of a Mesh that is made; null: none is, since there is one",
-            "trustDomain",
-            &json!(domain.as_str()),
-        ));
+        values.push(Open {
+            about: "The trust domain of a Mesh that is made; null: none is, since there is one",
+            name: "trustDomain",
+            value: json!(domain.as_str()),
+            types: &["string", "null"],
+        });
     }
-    values.join("\n")
+    values
 }
+
+fn written(values: &[Open]) -> String {
+    let one = |it: &Open| {
+        let value = yaml::written(&json!({it.name: it.value}));
+        format!("# {}\n{value}", it.about)
+    };
+    values.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+/// By which Helm refuses a value that is misspelt, or a word where a yes or no is meant.
+fn schema(values: &[Open]) -> String {
+    let property = |it: &Open| {
+        let schema = json!({"description": it.about, "type": it.types});
+        (it.name.to_owned(), schema)
+    };
+    let mut properties: Map<_, _> = values.iter().map(property).collect();
+    // Of charts that this one is a part of.
+    properties.insert("global".to_owned(), json!({}));
+    let always = values.iter().filter(|it| !it.types.contains(&"null"));
+    let always: Vec<_> = always.map(|it| it.name).collect();
+    let schema = json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "properties": properties,
+        "required": always,
+        "additionalProperties": false,
+    });
+    format!("{schema:#}\n")
+}
+
+/// What `helm show readme` says.
+fn readme(name: Option<&ControlName>, values: &[Open]) -> String {
+    let row = |it: &Open| format!("| `{}` | {} | `{}` |\n", it.name, it.about, it.value);
+    let rows: String = values.iter().map(row).collect();
+    let (release, more, rest) = match name {
+        None => ("leno".to_owned(), " --create-namespace", REST),
+        Some(name) => (format!("leno-{name}"), "", ""),
+    };
+    format!(
+        "# Leno\n\n{ABOUT}.\n\n```\nhelm install {release} leno.tgz --namespace {NAMESPACE}{more}\n```\n\n\
+         | value | what | default |\n|---|---|---|\n{rows}{rest}"
+    )
+}
+
+const REST: &str = "
+Helm changes no kinds in an upgrade: `kubectl apply --server-side -f crds/crds.yaml` of a newer chart comes before it. Nor does it
+take them away: with them would go all that you have written. `leno uninstall` after `helm uninstall` takes away what is left.
+
+What the proxies of nodes have put there is taken away before they go, by a Job that is made for it (`leno-uninstall`). Where that
+fails, Helm shows its log, and takes nothing else away; `leno explain K020` says what a node may lack. Then say the same again.
+";
 
 #[cfg(test)]
 mod tests {
@@ -210,14 +349,17 @@ mod tests {
         let of_node = node::all(&chosen);
         let (node, expect): (Vec<_>, Vec<_>) =
             expect.into_iter().partition(|it| of_node.contains(it));
-        let control = filled(text("leno/templates/control.yaml"));
-        assert!(!control.contains("{{"), "{control}");
-        assert_eq!(all(&control), all(&in_yaml(&expect)));
         let inside = |text: &str| {
             let made = filled(text);
             let lines = made.lines().filter(|line| !line.starts_with("{{-"));
-            all(&lines.collect::<Vec<_>>().join("\n"))
+            let made = lines.collect::<Vec<_>>().join("\n");
+            assert!(!made.contains("{{"), "{made}");
+            all(&made)
         };
+        assert_eq!(
+            inside(text("leno/templates/control.yaml")),
+            all(&in_yaml(&expect))
+        );
         assert_eq!(
             inside(text("leno/templates/node.yaml")),
             all(&in_yaml(&node))
@@ -232,12 +374,21 @@ mod tests {
             ..chosen.clone()
         };
         let files_beside = beside.chart(&domain, "1.2.3");
-        let paths: Vec<_> = files_beside.iter().map(|(path, _)| &**path).collect();
-        let expect = ["Chart.yaml", "values.yaml", "templates/control.yaml"];
-        assert_eq!(paths, expect.map(|path| format!("leno/{path}")));
-        let control = filled(&files_beside[2].1);
-        assert_eq!(all(&control), all(&in_yaml(&beside.objects())));
-        assert!(files_beside[1].1.contains("node: true"));
+        let only_of_default = files
+            .iter()
+            .filter(|(path, _)| !files_beside.iter().any(|(it, _)| it == path));
+        let only_of_default: Vec<_> = only_of_default.map(|(path, _)| &**path).collect();
+        let expect = [
+            "crds/crds.yaml",
+            "templates/node.yaml",
+            "templates/uninstall.yaml",
+            "templates/mesh.yaml",
+        ];
+        assert_eq!(only_of_default, expect.map(|path| format!("leno/{path}")));
+        let text_beside = |path: &str| &files_beside.iter().find(|(it, _)| it == path).unwrap().1;
+        let control = inside(text_beside("leno/templates/control.yaml"));
+        assert_eq!(control, all(&in_yaml(&beside.objects())));
+        assert!(text_beside("leno/values.yaml").contains("node: true"));
 
         let values = text("leno/values.yaml");
         for line in [
@@ -248,5 +399,52 @@ mod tests {
         ] {
             assert!(values.contains(line), "{values}");
         }
+    }
+
+    #[test]
+    fn nodes_are_cleared_whenever_proxies_are_to_go() {
+        let chosen = Installation {
+            name: None,
+            image: "leno.test/leno:1".to_owned(),
+            storage_class: None,
+            node: true,
+        };
+        let files = chosen.chart(&TrustDomain::new("shop.local").unwrap(), "1.2.3");
+        let (_, text) = files
+            .iter()
+            .find(|(path, _)| path == "leno/templates/uninstall.yaml")
+            .unwrap();
+        let filled = text.strip_prefix(SAY_WHEN).unwrap();
+        let filled = filled.replace(&value("image"), r#""leno.test/leno:1""#);
+        let mut made = all(&filled.replace(WHEN, r#""pre-delete""#));
+        let made = made.iter_mut().map(|object| {
+            let metadata = object["metadata"].as_object_mut().unwrap();
+            let said = metadata.remove("annotations").unwrap();
+            assert_eq!(said["helm.sh/hook"], "pre-delete");
+            object.take()
+        });
+        // It is what `leno uninstall` takes away where one was left, with an account that is there before it.
+        let expect = all(&in_yaml(&hook::all("leno.test/leno:1")));
+        assert_eq!(made.collect::<Vec<_>>(), expect);
+        let weights: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("helm.sh/hook-weight: "))
+            .collect();
+        assert_eq!(weights, [r#""-1""#, r#""-1""#, r#""-1""#, r#""0""#]);
+    }
+
+    #[test]
+    fn values_that_say_nothing_are_refused() {
+        let chosen = Installation {
+            name: None,
+            image: "leno.test/leno:1".to_owned(),
+            storage_class: None,
+            node: false,
+        };
+        let values = values(&chosen, &TrustDomain::new("shop.local").unwrap());
+        let schema: Value = serde_json::from_str(&schema(&values)).unwrap();
+        assert_eq!(schema["required"], json!(["image", "resources", "node"]));
+        assert_eq!(schema["properties"]["node"]["type"], json!(["boolean"]));
+        assert_eq!(schema["additionalProperties"], false);
     }
 }

@@ -1,12 +1,13 @@
 //! Leaving nodes as they were before their proxies came: what these have put into the configuration of each node's network
 //! has to go before they do. With it, and without them, no pod could start there.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kube::Error;
 use leno_model::Code;
 
-use super::ready::until;
+use super::ready::{node_of, until};
 use super::{NotApplied, Object, node, selector};
 use crate::cluster::Cluster;
 
@@ -44,8 +45,8 @@ impl Object {
 }
 
 impl Cluster {
-    /// Ends the proxies of nodes, and takes away what they have put there; tells what is waited for, each step for so
-    /// long. What was begun and not finished goes on where it was.
+    /// Ends the proxies of nodes, and takes away what they have put there; tells what is waited for, for so long. What was
+    /// begun and not finished goes on where it was.
     pub async fn clear_nodes(
         &self,
         patience: Duration,
@@ -55,14 +56,44 @@ impl Cluster {
         // It begins where no proxy answers any more, and is asked for before that: whoever goes on later finds it.
         if let Some(image) = self.image_of(&proxies).await? {
             self.apply(&node::clearing(&image), true).await?;
+            self.ask_to_go(&proxies).await?;
         }
-        self.remove(&proxies, patience).await?;
         let labels = selector(node::CLEARING);
-        let look = async || self.nodes_wait_for(node::CLEARING, &labels).await;
+        let look = async || match self.nodes_wait_for(node::CLEARING, &labels).await {
+            None => self.goes(&proxies, &node::own()).await,
+            why => why,
+        };
         let waited = until(patience, look, tell).await;
         waited.map_err(|why| NotCleared::Pending { patience, why })?;
         self.remove(&node::clearing(""), patience).await?;
         Ok(())
+    }
+
+    /// Stops clearing nodes that was begun and not finished, before they get proxies anew, whose plugin it would take away;
+    /// says whether it was.
+    pub async fn stop_clearing(&self, patience: Duration) -> Result<bool, NotApplied> {
+        let clearing = node::clearing("");
+        let is_begun = self.is_there(&clearing).await?;
+        if is_begun {
+            self.remove(&clearing, patience).await?;
+        }
+        Ok(is_begun)
+    }
+
+    /// What an object that is being deleted waits for, whose pods have these labels; nothing, if it is gone.
+    async fn goes(&self, object: &Object, labels: &BTreeMap<String, String>) -> Option<String> {
+        match self.is_there(object).await {
+            Ok(false) => return None,
+            Ok(true) => {}
+            Err(why) => return Some(why.to_string()),
+        }
+        Some(match self.pods_of(labels).await {
+            Ok(pods) => match pods.first() {
+                Some(pod) => format!("{}: its proxy has not ended", node_of(pod)),
+                None => format!("{object} is being deleted"),
+            },
+            Err(why) => why,
+        })
     }
 
     /// The image that such pods run from, if there are any.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::pod::{METRICS, probe, quantities};
+use super::pod::{METRICS, on_linux, probe, quantities};
 use super::told::{KEY, MESH};
 use super::{Installation, Object, labels, named, selector};
 use k8s_openapi::api::apps::v1::{
@@ -114,10 +114,7 @@ fn on_every_node() -> PodSpec {
         enable_service_links: Some(false),
         // The network namespace of a pod is found by the process that asks for it, and by those of the pod.
         host_pid: Some(true),
-        node_selector: Some(BTreeMap::from([(
-            "kubernetes.io/os".to_owned(),
-            "linux".to_owned(),
-        )])),
+        node_selector: Some(on_linux()),
         tolerations: Some(vec![Toleration {
             operator: Some("Exists".to_owned()),
             ..Toleration::default()

@@ -137,25 +137,47 @@ fn pod(chosen: &Installation) -> PodSpec {
         service_account_name: Some(own),
         // Variables named after Services are for programs that know no DNS.
         enable_service_links: Some(false),
-        node_selector: Some(BTreeMap::from([(
-            "kubernetes.io/os".to_owned(),
-            "linux".to_owned(),
-        )])),
+        node_selector: Some(on_linux()),
         security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
             fs_group: Some(USER),
             fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".to_owned(),
-                ..SeccompProfile::default()
-            }),
-            ..PodSecurityContext::default()
+            ..as_nobody()
         }),
         containers: vec![container(chosen)],
         volumes: Some(volumes),
         ..PodSpec::default()
+    }
+}
+
+/// The nodes that have what the image is for.
+pub(super) fn on_linux() -> BTreeMap<String, String> {
+    BTreeMap::from([("kubernetes.io/os".to_owned(), "linux".to_owned())])
+}
+
+/// Whom pods run as that need nothing of their node.
+pub(super) fn as_nobody() -> PodSecurityContext {
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: Some(USER),
+        run_as_group: Some(USER),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..SeccompProfile::default()
+        }),
+        ..PodSecurityContext::default()
+    }
+}
+
+/// What their containers may do there.
+pub(super) fn without_rights() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            ..Capabilities::default()
+        }),
+        read_only_root_filesystem: Some(true),
+        ..SecurityContext::default()
     }
 }
 
@@ -237,15 +259,7 @@ fn container(chosen: &Installation) -> Container {
         startup_probe: Some(probe(2, 300)),
         readiness_probe: Some(probe(2, 3)),
         liveness_probe: Some(probe(10, 6)),
-        security_context: Some(SecurityContext {
-            allow_privilege_escalation: Some(false),
-            capabilities: Some(Capabilities {
-                drop: Some(vec!["ALL".to_owned()]),
-                ..Capabilities::default()
-            }),
-            read_only_root_filesystem: Some(true),
-            ..SecurityContext::default()
-        }),
+        security_context: Some(without_rights()),
         volume_mounts: Some(mounts),
         // A crash says why where `kubectl describe` shows it.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),

@@ -159,7 +159,7 @@ fn is_pod_ready(pod: &Pod) -> bool {
     conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-fn node_of(pod: &Pod) -> &str {
+pub(super) fn node_of(pod: &Pod) -> &str {
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
     node.unwrap_or("no node")
 }
@@ -198,7 +198,7 @@ fn of_pod(pod: &Pod) -> String {
     let mut waiting = first.iter().chain(&all);
     match waiting.find(|container| !container.ready) {
         Some(container) => of_container(container),
-        None => "its pod is on a node".to_owned(),
+        None => "its pod has not begun".to_owned(),
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
             pod(unscheduled),
             "no node for its pod: 0/1 nodes are available"
         );
-        assert_eq!(pod(json!({})), "its pod is on a node");
+        assert_eq!(pod(json!({})), "its pod has not begun");
         let image = json!({"waiting": {"reason": "ErrImageNeverPull", "message": "no image"}});
         assert_eq!(container(image, json!({})), "ErrImageNeverPull: no image");
         let again = json!({"waiting": {"reason": "CrashLoopBackOff"}});

@@ -10,7 +10,7 @@ use leno_model::ControlName;
 use serde_json::{Value, json};
 
 use super::beside::{Named, listed};
-use super::{Installation, NotApplied, Object, labels, node, spelling};
+use super::{Installation, NotApplied, Object, hook, labels, node, spelling};
 use crate::cluster::Cluster;
 use crate::injection::PROXY;
 use crate::{document, status};
@@ -82,6 +82,18 @@ impl Cluster {
         Ok(installed)
     }
 
+    /// Looks what of nodes' proxies is there, and of nothing else.
+    pub async fn installed_on_nodes(&self) -> Result<Installed, NotApplied> {
+        let mut installed = Installed::default();
+        let [account, proxies] = node::all(&of_default());
+        for object in [node::clearing(""), proxies, account] {
+            if self.is_there(&object).await? {
+                installed.goes.push(object);
+            }
+        }
+        Ok(installed)
+    }
+
     /// Whether there are proxies of nodes.
     pub async fn has_node_proxies(&self) -> Result<bool, NotApplied> {
         self.is_there(&node::proxies_of("")).await
@@ -89,13 +101,7 @@ impl Cluster {
 
     /// Takes an object away, and waits until it is gone.
     pub async fn remove(&self, object: &Object, patience: Duration) -> Result<(), NotApplied> {
-        let api = self.api_of(object);
-        let asked = api.delete(object.name(), &DeleteParams::foreground()).await;
-        match asked {
-            Ok(_) => {}
-            Err(Error::Api(status)) if status.code == 404 => return Ok(()),
-            Err(why) => return Err(NotApplied::of(object, &why)),
-        }
+        self.ask_to_go(object).await?;
         let gone = async {
             while self.is_there(object).await? {
                 tokio::time::sleep(LOOK).await;
@@ -109,6 +115,17 @@ impl Cluster {
                 why: "it is being deleted, and something holds it: its finalizers".to_owned(),
             })
         })
+    }
+
+    /// Asks for the end of an object and of what it has made, if it is there.
+    pub(super) async fn ask_to_go(&self, object: &Object) -> Result<(), NotApplied> {
+        let api = self.api_of(object);
+        let asked = api.delete(object.name(), &DeleteParams::foreground()).await;
+        match asked {
+            Ok(_) => Ok(()),
+            Err(Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(why) => Err(NotApplied::of(object, &why)),
+        }
     }
 
     /// Takes what is reported of routes out of their status; what others say there stays.
@@ -126,7 +143,7 @@ impl Cluster {
         Ok(told.len())
     }
 
-    async fn is_there(&self, object: &Object) -> Result<bool, NotApplied> {
+    pub(super) async fn is_there(&self, object: &Object) -> Result<bool, NotApplied> {
         match self.api_of(object).get_metadata(object.name()).await {
             Ok(_) => Ok(true),
             Err(Error::Api(status)) if status.code == 404 => Ok(false),
@@ -209,14 +226,11 @@ impl Cluster {
 
 /// All that may be there of the installation of this name, with what several have in common if it is the last.
 fn all(name: Option<&ControlName>, is_last: bool) -> Vec<Object> {
-    let default = Installation {
-        name: None,
-        image: String::new(),
-        storage_class: None,
-        node: true,
-    };
+    let default = of_default();
     let mut objects = default.objects();
     objects.push(node::clearing(&default.image));
+    // What Helm has left of a hook that failed.
+    objects.extend(hook::all(&default.image));
     match name {
         None => objects.retain(|object| is_last || !object.is_of_all()),
         Some(name) => {
@@ -226,6 +240,16 @@ fn all(name: Option<&ControlName>, is_last: bool) -> Vec<Object> {
         }
     }
     objects
+}
+
+/// An installation with all that one can have.
+fn of_default() -> Installation {
+    Installation {
+        name: None,
+        image: String::new(),
+        storage_class: None,
+        node: true,
+    }
 }
 
 impl Object {

@@ -26,7 +26,7 @@ pub(super) fn all(name: Option<&ControlName>) -> [Object; 3] {
     let binding = ClusterRoleBinding {
         metadata: named_everywhere(&own),
         role_ref: role("ClusterRole", &own),
-        subjects: Some(vec![control_plane(&own)]),
+        subjects: Some(vec![subject(&own)]),
     };
     [
         Object::of(&account),
@@ -35,8 +35,8 @@ pub(super) fn all(name: Option<&ControlName>) -> [Object; 3] {
     ]
 }
 
-/// The control plane, as whom something is allowed.
-pub(super) fn control_plane(own: &str) -> Subject {
+/// Who acts as this account of ours, and is allowed something.
+pub(super) fn subject(own: &str) -> Subject {
     Subject {
         kind: "ServiceAccount".to_owned(),
         name: own.to_owned(),
@@ -102,7 +102,7 @@ fn rules(name: Option<&ControlName>) -> Vec<PolicyRule> {
     rules
 }
 
-fn rule((group, mut resources): (String, Vec<String>), verbs: &[&str]) -> PolicyRule {
+pub(super) fn rule((group, mut resources): (String, Vec<String>), verbs: &[&str]) -> PolicyRule {
     resources.sort();
     PolicyRule {
         api_groups: Some(vec![group]),
@@ -112,29 +112,30 @@ fn rule((group, mut resources): (String, Vec<String>), verbs: &[&str]) -> Policy
     }
 }
 
-fn texts(words: &[&str]) -> Vec<String> {
+pub(super) fn texts(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// A line a rule: `list watch: "" nodes pods`.
+#[cfg(test)]
+pub(super) fn told(rule: &PolicyRule) -> String {
+    let verbs = rule.verbs.join(" ");
+    let what = match &rule.non_resource_urls {
+        Some(urls) => urls.join(" "),
+        None => {
+            let group = rule.api_groups.as_ref().unwrap().join(" ");
+            let resources = rule.resources.as_ref().unwrap().join(" ");
+            let names = rule.resource_names.clone().unwrap_or_default();
+            let only = names.iter().map(|name| format!(" only {name}"));
+            format!("{group:?} {resources}{}", only.collect::<String>())
+        }
+    };
+    format!("{verbs}: {what}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A line a rule: `list watch: "" nodes pods`.
-    fn told(rule: &PolicyRule) -> String {
-        let verbs = rule.verbs.join(" ");
-        let what = match &rule.non_resource_urls {
-            Some(urls) => urls.join(" "),
-            None => {
-                let group = rule.api_groups.as_ref().unwrap().join(" ");
-                let resources = rule.resources.as_ref().unwrap().join(" ");
-                let names = rule.resource_names.clone().unwrap_or_default();
-                let only = names.iter().map(|name| format!(" only {name}"));
-                format!("{group:?} {resources}{}", only.collect::<String>())
-            }
-        };
-        format!("{verbs}: {what}")
-    }
 
     #[test]
     fn it_may_look_at_what_a_mesh_is_made_of_and_change_nothing_but_what_it_reports() {

@@ -72,7 +72,7 @@ pub(super) fn rights(name: Option<&ControlName>) -> [Object; 2] {
     let binding = RoleBinding {
         metadata: named(&own),
         role_ref: rights::role("Role", &own),
-        subjects: Some(vec![rights::control_plane(&own)]),
+        subjects: Some(vec![rights::subject(&own)]),
     };
     [Object::of(&role), Object::of(&binding)]
 }

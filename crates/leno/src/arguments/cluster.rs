@@ -103,6 +103,10 @@ pub(crate) struct Uninstall {
     #[arg(long, value_name = "NAME", value_parser = control_name)]
     pub(crate) name: Option<ControlName>,
 
+    /// Only the proxies of nodes, and what they have put there: the control plane stays, and pods go on without them
+    #[arg(long, conflicts_with_all = ["name", "with_objects"])]
+    pub(crate) nodes: bool,
+
     /// Do it without asking
     #[arg(short = 'y', long)]
     pub(crate) yes: bool,

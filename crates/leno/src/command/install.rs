@@ -161,6 +161,13 @@ async fn install(
             terminal.line(UNCHANGED)?;
             return Ok(Answer::Bad);
         }
+        if chosen.node {
+            match cluster.stop_clearing(options.wait).await {
+                Ok(true) => terminal.progress("nodes are not cleared any more, as was begun"),
+                Ok(false) => {}
+                Err(why) => return not_applied(&why, UNCHANGED, terminal),
+            }
+        }
         for (object, change) in &changes {
             if let Err(why) = cluster.apply(object, options.force).await {
                 return not_applied(&why, "what was made before it", terminal);

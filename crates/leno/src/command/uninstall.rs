@@ -25,17 +25,22 @@ async fn uninstall(options: &Uninstall, terminal: &mut Terminal) -> anyhow::Resu
         Ok(cluster) => cluster,
         Err(answer) => return Ok(answer),
     };
-    let installed = match cluster
-        .installed(options.name.as_ref(), options.with_objects)
-        .await
-    {
+    let looked = match options.nodes {
+        true => cluster.installed_on_nodes().await,
+        false => {
+            let name = options.name.as_ref();
+            cluster.installed(name, options.with_objects).await
+        }
+    };
+    let installed = match looked {
         Ok(installed) => installed,
         Err(why) => return not_applied(&why, UNCHANGED, terminal),
     };
     if installed.goes.is_empty() && installed.reported == 0 {
         terminal.line(match &options.name {
-            None => "there is nothing of Leno to take away".to_owned(),
             Some(name) => format!("there is nothing of {name} to take away"),
+            None if options.nodes => "there are no proxies of nodes to take away".to_owned(),
+            None => "there is nothing of Leno to take away".to_owned(),
         })?;
     } else {
         show(&installed, terminal)?;
@@ -47,6 +52,12 @@ async fn uninstall(options: &Uninstall, terminal: &mut Terminal) -> anyhow::Resu
             return Ok(answer);
         }
         terminal.line(Line::new().good("gone").plain("  all of that"))?;
+        if options.nodes {
+            // The control plane has been told by its installation who loads packet rules.
+            let next =
+                "leno install, after which pods with a proxy in them load their own packet rules";
+            terminal.line(Line::new().dim("Next   ").plain(next))?;
+        }
     }
     tell_rest(&installed, options.name.as_ref(), terminal)
 }

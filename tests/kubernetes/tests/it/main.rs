@@ -9,6 +9,7 @@ mod changed;
 mod chaos;
 mod control;
 mod definitions;
+mod helm;
 mod injected;
 mod install;
 mod isolated;

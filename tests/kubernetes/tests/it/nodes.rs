@@ -15,10 +15,16 @@ use leno_e2e::{ended_within, run_within};
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The network configuration of the node.
-const FILE: &str = "/etc/cni/net.d/10-node.conflist";
+pub(crate) const FILE: &str = "/etc/cni/net.d/10-node.conflist";
+
+/// What clears nodes, where it was begun and has not ended: no node has what it asks for.
+pub(crate) const CLEARING: &str = "\
+    {apiVersion: apps/v1, kind: DaemonSet, metadata: {name: leno-node-remove, namespace: leno-system}, \
+     spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {\
+     nodeSelector: {nobody: has}, containers: [{name: a, image: nobodys}]}}}}";
 
 /// What a command says on the node.
-fn on_node(cluster: &Cluster, command: &str) -> String {
+pub(crate) fn on_node(cluster: &Cluster, command: &str) -> String {
     run_within(PATIENCE, cluster.inside("sh").args(["-c", command]))
 }
 
@@ -44,7 +50,7 @@ fn serve(socket: &Path) -> JoinHandle<String> {
     })
 }
 
-fn pod(namespace: &str, name: &str) -> String {
+pub(crate) fn pod(namespace: &str, name: &str) -> String {
     format!(
         "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: {namespace}}}, spec: {{\
          terminationGracePeriodSeconds: 0, containers: [{{name: a, image: '{POD}', args: [pause]}}]}}}}"
@@ -58,7 +64,7 @@ fn said(cluster: &Cluster, namespace: &str, name: &str, field: &str) -> String {
     cluster.ask(&asked).unwrap()
 }
 
-fn runs(cluster: &Cluster, namespace: &str, name: &str) {
+pub(crate) fn runs(cluster: &Cluster, namespace: &str, name: &str) {
     let is_running = || said(cluster, namespace, name, ".status.phase") == "Running";
     let running = cluster.until(&format!("{name} runs"), || is_running().then_some(()));
     running.unwrap();
@@ -127,10 +133,29 @@ fn a_pod_waits_for_its_nodes_proxy_and_nodes_are_left_as_they_were() {
         cluster.ask(&mesh).ok().filter(|told| !told.is_empty())
     });
     assert!(told.unwrap().starts_with("leno-mesh:cluster.local:"));
+    let is_as_before = |pod_of_then: &str| {
+        assert_eq!(on_node(&cluster, &format!("cat {FILE}")), before);
+        assert_eq!(on_node(&cluster, "ls /opt/cni/bin | grep leno || true"), "");
+        cluster.apply(&pod("default", pod_of_then)).unwrap();
+        runs(&cluster, "default", pod_of_then);
+    };
+    // The proxies of nodes alone, and then they come anew while something is still to clear nodes of them.
+    let nodes = ["uninstall", "--nodes", "--yes"];
+    let alone = run_within(PATIENCE, &mut cluster.leno(&nodes));
+    assert!(alone.contains("Next   leno install"), "{alone}");
+    is_as_before("alone");
+    let there = ["get", "deploy,daemonset", "-n", "leno-system", "-o", "name"];
+    let there = || cluster.ask(&there).unwrap();
+    assert_eq!(there(), "deployment.apps/leno-control\n");
+    let none = run_within(PATIENCE, &mut cluster.leno(&nodes));
+    assert!(none.contains("there are no proxies of nodes"), "{none}");
+    cluster.apply(CLEARING).unwrap();
+    let again = ended_within(PATIENCE, cluster.leno(&install).stdin(Stdio::null())).unwrap();
+    assert!(again.err.contains("not cleared any more"), "{again:?}");
+    let both = "deployment.apps/leno-control\ndaemonset.apps/leno-node\n";
+    assert_eq!(there(), both);
+
     let uninstalled = run_within(PATIENCE, &mut cluster.leno(&["uninstall", "--yes"]));
     assert!(uninstalled.contains("gone  all of that"), "{uninstalled}");
-    assert_eq!(on_node(&cluster, &format!("cat {FILE}")), before);
-    assert_eq!(on_node(&cluster, "ls /opt/cni/bin | grep leno || true"), "");
-    cluster.apply(&pod("default", "web")).unwrap();
-    runs(&cluster, "default", "web");
+    is_as_before("web");
 }

@@ -55,7 +55,7 @@ pub fn measure(mut tell: impl FnMut(String)) -> Result<(), Failure> {
         let known = until_led(&world, SERVICES - 1)?;
         let read = || control.memory().ok_or_else(|| failed("it has ended"));
         let soon = read()?;
-        thread::sleep(REST);
+        rest();
         let later = read()?;
         tell(format!(
             "{start}: all is in force after  {} ms; memory {} MB, {} s later {} MB",
@@ -70,6 +70,11 @@ pub fn measure(mut tell: impl FnMut(String)) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "what rests is looked at later")]
+fn rest() {
+    thread::sleep(REST);
 }
 
 fn failed(why: &str) -> Failure {

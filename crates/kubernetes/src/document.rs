@@ -51,8 +51,8 @@ pub(crate) fn why(metadata: &ObjectMeta) -> Option<&str> {
     (author(metadata)? == MANAGER).then_some(why)
 }
 
-/// What somebody has written of an object, by its [`text()`]: without what the cluster counts and keeps by itself. `None` for
-/// what is no object.
+/// What somebody has written of an object of a cluster, by its text in a revision: without what the cluster counts by itself.
+/// `None` for what is no object.
 pub fn said(text: &str) -> Option<Value> {
     let mut said = yaml::read(text)?;
     let metadata = said.get_mut("metadata")?.as_object_mut()?;

@@ -14,7 +14,7 @@ use leno_admin::{
     Token, TokenMade, Tokens, Trust, Verb, WeighOf,
 };
 use leno_model::role::{CONTROL_PLANE, PEOPLE, SYSTEM};
-use leno_model::view::{State, WorkloadId};
+use leno_model::view::WorkloadId;
 use leno_model::{Code, Name, Namespace, Note, Severity, SpiffeId, TrustDomain};
 use leno_store::{
     Cause, Entry, Failed, Grant, Label, Message, NotAdded, NotRead, ObjectChange, Revision,
@@ -555,7 +555,7 @@ pub(crate) fn away(center: &Center, members: &[Member]) -> Vec<condition::Away> 
     let pods = center.presence.reported().pods;
     let is_called = |id: &WorkloadId| {
         let pod = pods.get(&(id.namespace.clone(), id.name.clone()));
-        pod.is_none_or(|pod| pod.state == Some(State::Ready))
+        pod.is_none_or(|pod| pod.is_ready())
     };
     reported
         .into_iter()
@@ -574,8 +574,7 @@ fn unserved(center: &Center) -> BTreeMap<Arc<str>, Vec<WorkloadId>> {
     let is_unserved = |id: &&WorkloadId| {
         let pod = pods.get(&(id.namespace.clone(), id.name.clone()));
         let instance = edition.mesh.instances.get(id);
-        pod.is_some_and(|pod| pod.state == Some(State::Ready))
-            && instance.is_some_and(|it| it.tunnel.is_none())
+        pod.is_some_and(|pod| pod.is_ready()) && instance.is_some_and(|it| it.tunnel.is_none())
     };
     let nodes = edition.mesh.nodes.iter();
     let nodes = nodes.map(|(node, ids)| {

@@ -82,6 +82,11 @@ pub struct Pod {
 }
 
 impl Pod {
+    /// Whether it takes calls, and not only where nobody else does.
+    pub fn is_ready(&self) -> bool {
+        self.state == Some(State::Ready)
+    }
+
     /// A pod of which nothing is known but its name: it is alone in a workload of that name, acts as the account of
     /// that name, and does not run yet.
     pub fn named(namespace: Namespace, name: Name) -> Self {

@@ -18,6 +18,7 @@ pub mod inside;
 pub mod keeper;
 mod mesh;
 mod node;
+pub mod outside;
 mod programs;
 mod sandbox;
 

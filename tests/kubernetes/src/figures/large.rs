@@ -1,15 +1,14 @@
 //! A control plane that follows a large cluster: how soon it is there, and what it holds in memory.
 
-use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use leno_e2e::{Process, World, ended, within};
+use leno_e2e::{World, within};
 
 use super::{CHANGES, Times, now};
 use crate::cluster::{said, write};
-use crate::{Cluster, Failure, Tier};
+use crate::{Cluster, Failure, Tier, outside};
 
 const SERVICES: usize = 5_000;
 /// Endpoints behind each.
@@ -49,9 +48,10 @@ pub fn measure(mut tell: impl FnMut(String)) -> Result<(), Failure> {
         (now() - began) / 1000
     ));
     let world = World::new("");
+    let kubeconfig = cluster.kubeconfig().display().to_string();
     for start in ["the first start", "a start from what it kept"] {
         let began = now();
-        let control = control(&world, cluster.kubeconfig());
+        let control = outside::start(&world, &kubeconfig, &[]);
         let known = until_led(&world, SERVICES - 1)?;
         let read = || control.memory().ok_or_else(|| failed("it has ended"));
         let soon = read()?;
@@ -105,27 +105,13 @@ fn fill(cluster: &Cluster) -> Result<(), Failure> {
     })
 }
 
-/// A control plane that follows the cluster.
-fn control(world: &World, kubeconfig: &Path) -> Process {
-    let at = world.at("control", 15012).to_string();
-    let kubeconfig = kubeconfig.display().to_string();
-    let control = ["control", "--listen", &at, "--advertise", &at];
-    let cluster = ["--kubernetes", "--kubeconfig", &kubeconfig];
-    let places = ["--data", "store", "--socket", "control.sock"];
-    let mut command = world.command(&[&control[..], &cluster, &places].concat());
-    world.process("control", &mut command)
-}
-
 /// Waits until a call to the last Service goes to who is behind `service`, and says when that is.
 fn until_led(world: &World, service: usize) -> Result<u64, Failure> {
     let last = SERVICES - 1;
     let url = format!("http://large-{last}.large-{}/", last % NAMESPACES);
+    let leads = format!("one of {BEHIND} instances of large-{service} ");
     let leads = || {
-        let mut command = world.command(&["why", "large-0/web", &url]);
-        command.env("LENO_CONTEXT", world.folder().join("control.sock"));
-        command.env("KUBECONFIG", world.folder().join("none"));
-        let told = ended(&mut command)?.out;
-        let leads = format!("one of {BEHIND} instances of large-{service} ");
+        let told = outside::told(world, &["why", "large-0/web", &url]);
         told.contains(&leads).then(now)
     };
     within(PATIENCE, leads).ok_or_else(|| failed("calls are not led where they should be"))

@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+pub(crate) use leno_cluster::outside::{start, told, told_by};
 use leno_cluster::{Cluster, Tier};
-use leno_e2e::{Process, World, ended, run, until};
+use leno_e2e::{World, run, until};
 
 pub(crate) const SHOP: &str = "\
 apiVersion: v1
@@ -159,30 +160,6 @@ fn kubeconfig(cluster: &Cluster, world: &World, at: SocketAddr) -> (PathBuf, Soc
     let path = world.folder().join("kubeconfig");
     fs::write(&path, config.to_string()).unwrap();
     (path, own)
-}
-
-/// A control plane that follows a cluster, with `more` arguments.
-pub(crate) fn start(world: &World, kubeconfig: &str, more: &[&str]) -> Process {
-    let at = world.at("control", 15012).to_string();
-    let control = ["control", "--listen", &at, "--advertise", &at];
-    let cluster = ["--kubernetes", "--kubeconfig", kubeconfig];
-    let places = ["--data", "store", "--socket", "control.sock"];
-    let mut command = world.command(&[&control[..], &cluster, &places, more].concat());
-    world.process("control", &mut command)
-}
-
-/// What `leno` tells of the mesh, to whom nothing leads to the cluster.
-pub(crate) fn told(world: &World, arguments: &[&str]) -> String {
-    told_by(world, &world.folder().join("none"), arguments)
-}
-
-/// The same to whom a kubeconfig leads there.
-pub(crate) fn told_by(world: &World, kubeconfig: &Path, arguments: &[&str]) -> String {
-    let mut command = world.command(arguments);
-    command.env("LENO_CONTEXT", world.folder().join("control.sock"));
-    command.env("KUBECONFIG", kubeconfig);
-    let ended = ended(&mut command).expect("it ends in time");
-    ended.out + &ended.err
 }
 
 pub(crate) fn until_told(world: &World, arguments: &[&str], words: &[&str]) -> String {

@@ -40,6 +40,11 @@ fn main() -> ExitCode {
     let mut plays = plays(&older);
     plays.retain(|(name, _)| name.split(':').next().is_some_and(wanted));
     let count = plays.len();
+    if count == 0 {
+        let features: Vec<_> = TABLE.iter().map(|row| row.feature).collect();
+        println!("✗ nothing has these words: {}, all", features.join(", "));
+        return ExitCode::FAILURE;
+    }
     let begin = Instant::now();
     let plays = Mutex::new(plays.into_iter());
     let missed = thread::scope(|scope| {

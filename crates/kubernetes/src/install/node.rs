@@ -266,8 +266,10 @@ fn node_name() -> EnvVar {
         name: "NODE_NAME".to_owned(),
         value_from: Some(EnvVarSource {
             field_ref: Some(ObjectFieldSelector {
+                // As the API server would fill it in: where nothing is said, `kubectl apply` and `leno install` would
+                // take the whole of it for each other's.
+                api_version: Some("v1".to_owned()),
                 field_path: "spec.nodeName".to_owned(),
-                ..ObjectFieldSelector::default()
             }),
             ..EnvVarSource::default()
         }),
@@ -409,6 +411,16 @@ mod tests {
             .filter(|volume| volume["hostPath"].is_object())
             .collect();
         assert_eq!(of_node.len(), folders.len());
+    }
+
+    #[test]
+    fn what_belongs_to_one_manager_as_a_whole_says_all_that_would_be_filled_in() {
+        let env = serde_json::to_value(node_name()).unwrap();
+        let field = &env["valueFrom"]["fieldRef"];
+        assert_eq!(
+            *field,
+            json!({"apiVersion": "v1", "fieldPath": "spec.nodeName"})
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use alloc::{
     string::ToString,
     vec::Vec,
 };
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use leno_model::address::reach;
 use leno_model::{Code, Network, Note, Notes};
@@ -104,7 +104,8 @@ fn note_same_places(workloads: &[Workload<'_>], notes: &mut Notes) {
                 continue;
             };
             let message = format!(
-                "{address}:{port} is where {} listens, too",
+                "{} is where {} listens, too",
+                SocketAddr::new(address, port),
                 other.outline.reference()
             );
             notes.push(

@@ -4,6 +4,7 @@
 //! 3: it could not be found out.
 
 mod arguments;
+mod authority;
 mod command;
 mod dashboard;
 mod demo;

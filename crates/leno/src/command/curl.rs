@@ -10,6 +10,7 @@ use anyhow::{Context as _, anyhow, bail};
 use leno_protocol::{Asked, BodyFraming, BodyReader, Fields, HeadReader, Limits, Piece, Response};
 
 use crate::arguments;
+use crate::authority::authority;
 use crate::command::Answer;
 use crate::command::run::run_as;
 use crate::terminal::Terminal;
@@ -84,16 +85,6 @@ impl Url {
     }
 }
 
-impl Url {
-    /// The host as it stands in an address with a port.
-    fn bracketed(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]", self.host),
-            false => self.host.clone(),
-        }
-    }
-}
-
 /// Makes the request from where this process is.
 fn request(
     url: &Url,
@@ -103,7 +94,7 @@ fn request(
     let proxy = proxy();
     let to = proxy
         .clone()
-        .unwrap_or_else(|| format!("{}:{}", url.bracketed(), url.port));
+        .unwrap_or_else(|| authority(&url.host, url.port));
     let mut stream = TcpStream::connect(&to).with_context(|| format!("cannot reach {to}"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(head(url, proxy.is_some(), options)?.as_bytes())?;

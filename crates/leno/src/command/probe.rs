@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::steps::{Found, Outcome, Step};
 use crate::arguments::{self, Output};
+use crate::authority::authority;
 use crate::command::asking::Ground;
 use crate::command::run::{Hearer, run_in};
 use crate::command::{Answer, fleet};
@@ -140,7 +141,7 @@ impl Target {
 
     /// `cart:8080`.
     fn authority(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        authority(&self.host, self.port)
     }
 
     /// The head of the request, to a proxy that takes whole URLs if `by_proxy`.

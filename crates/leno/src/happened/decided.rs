@@ -1,6 +1,6 @@
 //! The same call, decided again by a configuration: the one that its proxies had, or another.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use leno_admin::{
@@ -14,6 +14,7 @@ use leno_traffic::{Consent, Known, Outcome, Step, StepKind, Story};
 
 use super::Then;
 use super::recorded::{ENDPOINT, REQUEST, ended_at};
+use crate::authority::authority;
 use crate::imagine::{
     Asked, Branch, End, Ground, Imagined, Reason, Receiver, Source, hangs_on, imagine, received_by,
 };
@@ -251,13 +252,6 @@ fn asked_at(record: &Recorded, authority: &str) -> Option<Asked> {
     };
     let url = format!("http://{authority}{path}{query}");
     Asked::new(record.method.as_deref()?, &url, headers).ok()
-}
-
-fn authority(host: &str, port: u16) -> String {
-    match host.parse::<IpAddr>() {
-        Ok(IpAddr::V6(address)) => format!("[{address}]:{port}"),
-        Ok(IpAddr::V4(_)) | Err(_) => format!("{host}:{port}"),
-    }
 }
 
 /// With every byte that means something in a query as its escape.

@@ -77,8 +77,16 @@ async fn open(worker: &Rc<Worker>, target: &TargetRef<'_>, id: CallId) -> Result
 
 /// Connects to an address from within a workload's network, where that is not captured, or from ours.
 pub(crate) async fn connect_from(netns: Option<&Netns>, to: SocketAddr) -> io::Result<TcpStream> {
+    socket_for(netns, to)?.connect(to).await
+}
+
+/// The socket by which such a connection is made. From within a workload's network it takes a right that workers have.
+pub(crate) fn socket_for(netns: Option<&Netns>, to: SocketAddr) -> io::Result<TcpSocket> {
     let Some(netns) = netns else {
-        return TcpStream::connect(to).await;
+        return match to {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        };
     };
     let socket = netns.within(|| {
         let kind = Type::STREAM.nonblocking();
@@ -86,8 +94,7 @@ pub(crate) async fn connect_from(netns: Option<&Netns>, to: SocketAddr) -> io::R
     })?;
     socket.set_mark(PROXY_MARK)?;
     sign(&socket, to.ip())?;
-    let socket = TcpSocket::from_std_stream(socket.into());
-    socket.connect(to).await
+    Ok(TcpSocket::from_std_stream(socket.into()))
 }
 
 /// Who asks for loopback means this machine, by whichever family it listens: a captured client had

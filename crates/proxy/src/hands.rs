@@ -1,13 +1,13 @@
 //! A way to try calls through a running proxy from tasks that are none of its workers.
 
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use leno_channel::Keyring;
-use leno_host::Netns;
 use leno_model::view::WorkloadId;
 use leno_traffic::Table;
+use tokio::net::TcpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{Door, Order, State, tell};
@@ -48,11 +48,15 @@ impl Hands {
         self.order(Order::Take(connection, Vec::new(), door))
     }
 
-    /// In which network connections for calls of `workload` are made, if not in that of this process.
-    pub(crate) async fn network_of(&self, workload: &WorkloadId) -> io::Result<Option<Arc<Netns>>> {
-        let (say, said) = oneshot::channel();
-        self.order(Order::SayNetwork(workload.clone(), say))?;
-        said.await.map_err(|_| no_worker())
+    /// The socket by which `to` is connected to for a call of `workload`, in the network where its calls are made.
+    pub(crate) async fn socket_for(
+        &self,
+        workload: &WorkloadId,
+        to: SocketAddr,
+    ) -> io::Result<TcpSocket> {
+        let (give, given) = oneshot::channel();
+        self.order(Order::GiveSocket(workload.clone(), to, give))?;
+        given.await.map_err(|_| no_worker())?
     }
 
     /// Has the first worker carry it out: all have been told the same of workloads.

@@ -51,7 +51,7 @@ mod worker;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -68,6 +68,7 @@ use leno_model::view::{View, WorkloadId};
 use leno_model::{Dice, Network, SpiffeId};
 use leno_telemetry::Telemetry;
 use leno_traffic::{Scope, Table};
+use tokio::net::TcpSocket;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -168,8 +169,12 @@ enum Order {
     Enclose(WorkloadId, inside::Share),
     /// Make connections for calls of this workload and to it in that network.
     ReachInto(WorkloadId, Arc<Netns>),
-    /// Say in which network connections for calls of this workload are made, if not in ours.
-    SayNetwork(WorkloadId, oneshot::Sender<Option<Arc<Netns>>>),
+    /// Make the socket by which this address is connected to for a call of this workload.
+    GiveSocket(
+        WorkloadId,
+        SocketAddr,
+        oneshot::Sender<io::Result<TcpSocket>>,
+    ),
     /// Ask so what the view was never asked to hold.
     AskBy(Asker),
     /// Serve this connection, of which so much was read elsewhere, as if it had come by this door.
@@ -521,10 +526,13 @@ fn judge_by(keyring: &Keyring, view: &View) -> Vec<BadRoot> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
     use std::sync::Barrier;
 
+    use leno_host::PROXY_MARK;
     use leno_model::view::{Generation, Settings as MeshSettings};
     use leno_model::{Name, Namespace, TrustDomain};
+    use socket2::{Domain, SockRef, Socket, Type};
 
     use super::*;
 
@@ -565,20 +573,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_tries_a_call_of_a_workload_is_told_in_which_network() {
+    async fn whoever_tries_a_call_of_a_workload_needs_no_right_for_its_socket() {
+        let tried = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+        let may_mark = tried.set_mark(PROXY_MARK).is_ok();
         let proxy = proxy();
+        // That of this thread alone: workers began with theirs.
+        leno_host::give_up_rights().unwrap();
         let (hands, netns) = (proxy.hands(), Arc::new(Netns::own().unwrap()));
         let id = |name: &str| WorkloadId {
             namespace: Namespace::default_namespace(),
             name: Name::new(name).unwrap(),
         };
         let (cart, web) = (id("cart-1"), id("web-1"));
-        assert_eq!(hands.network_of(&cart).await.unwrap(), None);
+        let to = SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 80);
+        let socket = async |id| {
+            let socket = hands.socket_for(id, to).await;
+            socket.map(|socket| SockRef::from(&socket).mark().unwrap())
+        };
+        assert_eq!(socket(&cart).await.unwrap(), 0);
         proxy.reach_into(&cart, &netns).unwrap();
-        assert_eq!(hands.network_of(&cart).await.unwrap(), Some(netns));
-        assert_eq!(hands.network_of(&web).await.unwrap(), None);
+        match may_mark {
+            true => assert_eq!(socket(&cart).await.unwrap(), PROXY_MARK),
+            false => assert!(socket(&cart).await.is_err()),
+        }
+        assert_eq!(socket(&web).await.unwrap(), 0);
         proxy.leave(&cart).unwrap();
-        assert_eq!(hands.network_of(&cart).await.unwrap(), None);
+        assert_eq!(socket(&cart).await.unwrap(), 0);
         proxy.drain();
         proxy.join().unwrap();
     }

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::connect::socket_for;
 use crate::cut::Cut;
 use crate::listen;
 use crate::worker::Worker;
@@ -96,8 +97,11 @@ fn obey(worker: &Rc<Worker>, accepting: Option<&mut Accepting>, order: Order) ->
         },
         Order::Enclose(workload, share) => worker.enter_by(workload, Some(share.open()?)),
         Order::ReachInto(workload, netns) => worker.reach_into(workload, Some(netns)),
-        // Whoever asked may have gone.
-        Order::SayNetwork(workload, say) => drop(say.send(worker.netns(&workload))),
+        Order::GiveSocket(workload, to, give) => {
+            let socket = socket_for(worker.netns(&workload).as_deref(), to);
+            // Whoever asked may have gone.
+            drop(give.send(socket));
+        }
         Order::AskBy(asker) => worker.ask_by(asker),
         Order::Take(connection, came, door) => listen::take(worker, &door, connection, &came),
         Order::Accept(connection, door) => {

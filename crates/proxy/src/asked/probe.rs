@@ -15,7 +15,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::Door;
-use crate::connect::connect_from;
 use crate::hands::Hands;
 
 /// How long a connection may take, and the head of an answer.
@@ -163,10 +162,10 @@ pub(super) async fn reach(hands: &Hands, ask: &ReachOf) -> Result<Reached, Failu
     let address = address.map_err(|error| Failure::plain(format_args!("the endpoint: {error}")))?;
     let endpoint = endpoint(view, address);
     let tunnel = endpoint.and_then(|endpoint| endpoint.tunnel);
-    let netns = hands.network_of(&id).await.map_err(Failure::plain)?;
+    let to = tunnel.unwrap_or(address);
+    let socket = hands.socket_for(&id, to).await.map_err(Failure::plain)?;
     let begin = Instant::now();
-    let connecting = connect_from(netns.as_deref(), tunnel.unwrap_or(address));
-    let connected = timeout(CONNECT_LIMIT, connecting).await;
+    let connected = timeout(CONNECT_LIMIT, socket.connect(to)).await;
     let took = begin.elapsed();
     let mut reached = Reached {
         tunnel: tunnel.map(|tunnel| tunnel.to_string()),

@@ -3,6 +3,7 @@
 use leno_cluster::{Cluster, Placement};
 
 use crate::chaos::{Asking, proxies};
+use crate::install::inside;
 use crate::sidecar::{check, get, shop, until_ready};
 
 /// The mesh gives each pod a process of its own.
@@ -66,6 +67,11 @@ fn what_ends_the_process_of_one_pod_touches_no_other() {
     };
     cluster.until("web gets what it may get", allowed).unwrap();
     cluster.until("mail is known and refused", refused).unwrap();
+    // Who tries a call there has the same rights as who makes one.
+    let web = asked("get pods -n shop -l app=web -o jsonpath={.items[0].metadata.name}");
+    let probe = ["probe", &format!("shop/{web}"), "http://cart:80/items"];
+    let probed = inside(&cluster, &probe);
+    assert!(probed.contains("✓ TCP"), "{probed}");
 
     // What a process has: a group of its own, another user, the pod's network, and no right but to mark sockets.
     for deployment in ["cart", "web", "mail"] {

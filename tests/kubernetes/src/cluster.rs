@@ -13,6 +13,7 @@ use crate::authority::{Authority, Subject};
 use crate::cgroups::Cgroups;
 use crate::component::{API_PORT, API_SERVICE, Plan, name_service};
 use crate::door::Door;
+use crate::families::{Families, before_port};
 use crate::host::{self, Host};
 use crate::node::Node;
 use crate::programs::gateway_api;
@@ -24,6 +25,7 @@ use crate::{Failure, Programs, images};
 pub struct Cluster {
     programs: Programs,
     kubeconfig: PathBuf,
+    families: Families,
     /// Shut before the sandbox ends.
     _door: Option<Door>,
     /// Ends before the one with the API server.
@@ -46,13 +48,18 @@ pub enum Tier {
 impl Cluster {
     /// Starts one and waits until it is ready: an API server that says so, nodes to which pods may be sent.
     pub fn start(tier: Tier) -> Result<Self, Failure> {
+        Self::start_with(tier, Families::default())
+    }
+
+    /// The same with addresses of these families. An API server alone has those of its host.
+    pub fn start_with(tier: Tier, families: Families) -> Result<Self, Failure> {
         check_host(tier)?;
         let programs = Programs::make()?;
         let block = Block::claim();
         let address = block.ip("api").to_string();
         let url = format!("https://{address}:{API_PORT}");
         let pki = block.folder().join("pki");
-        let kubeconfig = introduce(&pki, &address, &url)?;
+        let kubeconfig = introduce(&pki, &address, &url, families)?;
         let kubectl = format!(
             "#!/bin/sh\nexec '{}' kubectl \"$@\"\n",
             programs.kube.display()
@@ -67,6 +74,7 @@ impl Cluster {
             folder: block.folder(),
             address: &address,
             node: Node::First,
+            families,
         };
         let kind = match tier {
             Tier::Api => Kind::Processes,
@@ -83,6 +91,7 @@ impl Cluster {
                 None
             }
             Tier::Node | Tier::TwoNodes => {
+                host::address(&sandbox, Node::First, families)?;
                 sandbox.run(&plan.containerd())?;
                 sandbox.run(&plan.node_api_server())?;
                 let address = SocketAddr::new(block.ip("api").into(), API_PORT);
@@ -106,6 +115,7 @@ impl Cluster {
         let mut cluster = Self {
             programs,
             kubeconfig,
+            families,
             _door: door,
             second: None,
             first: Host { sandbox, block },
@@ -114,7 +124,7 @@ impl Cluster {
             for image in images::of_every_node(&cluster.programs.pod)? {
                 cluster.import(&image)?;
             }
-            cluster.apply(&name_service())?;
+            cluster.apply(&name_service(families))?;
             cluster.until_pods_may_come()?;
         }
         if tier == Tier::TwoNodes {
@@ -127,7 +137,8 @@ impl Cluster {
     fn add_second(&mut self) -> Result<(), Failure> {
         let block = Block::claim();
         let pki = self.folder().join("pki");
-        host::lay_out(&Plan::of_second(&self.programs, &pki, block.folder()))?;
+        let plan = Plan::of_second(&self.programs, &pki, block.folder(), self.families);
+        host::lay_out(&plan)?;
         let kind = Kind::Node(Node::Second);
         let sandbox = Sandbox::start(&self.programs.own, kind, block.folder())?;
         self.second = Some(Host { sandbox, block });
@@ -164,9 +175,11 @@ impl Cluster {
     fn run_second(&mut self) -> Result<(), Failure> {
         let pki = self.folder().join("pki");
         if let Some(second) = &mut self.second {
-            host::wire(&self.first.sandbox, &second.sandbox)?;
+            host::address(&second.sandbox, Node::Second, self.families)?;
+            host::wire(&self.first.sandbox, &second.sandbox, self.families)?;
             let folder = second.block.folder().to_owned();
-            second.run(&Plan::of_second(&self.programs, &pki, &folder))?;
+            let plan = Plan::of_second(&self.programs, &pki, &folder, self.families);
+            second.run(&plan)?;
         }
         self.until("the second node is ready", || self.is_ready(Node::Second))
     }
@@ -354,9 +367,15 @@ fn check_host(tier: Tier) -> Result<(), Failure> {
 }
 
 /// Makes the certificates of everybody in `folder`; how an administrator reaches the API server at `url`.
-fn introduce(folder: &Path, address: &str, url: &str) -> Result<PathBuf, Failure> {
+fn introduce(
+    folder: &Path,
+    address: &str,
+    url: &str,
+    families: Families,
+) -> Result<PathBuf, Failure> {
     let authority = Authority::establish(folder.to_owned())?;
     authority.signer("tokens")?;
+    let [service, service6] = API_SERVICE;
     authority.certify(&Subject {
         file: "api",
         user: "kube-apiserver",
@@ -369,8 +388,10 @@ fn introduce(folder: &Path, address: &str, url: &str) -> Result<PathBuf, Failure
             "localhost",
             "127.0.0.1",
             address,
-            API_SERVICE,
+            service,
+            service6,
             Node::First.ip(),
+            Node::First.ip6(),
         ],
     })?;
     let masters = Some("system:masters");
@@ -388,14 +409,15 @@ fn introduce(folder: &Path, address: &str, url: &str) -> Result<PathBuf, Failure
         authority.introduce(&user(file, name, None), url)?;
     }
     // Those of a node ask at an address that every node reaches.
-    let url_of_nodes = format!("https://{}:{API_PORT}", Node::First.ip());
+    let first = before_port(Node::First.first_ip(families));
+    let url_of_nodes = format!("https://{first}:{API_PORT}");
     authority.introduce(&user("proxy", "system:kube-proxy", None), &url_of_nodes)?;
     for node in Node::ALL {
         let kubelet = Subject {
             file: &format!("kubelet-{}", node.name()),
             user: &format!("system:node:{}", node.name()),
             group: Some("system:nodes"),
-            called: &[node.name(), node.ip()],
+            called: &[node.name(), node.ip(), node.ip6()],
         };
         authority.introduce(&kubelet, &url_of_nodes)?;
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::Programs;
+use crate::families::{Families, before_port};
 use crate::images::PAUSE;
 use crate::node::Node;
 use crate::sandbox::Component;
@@ -20,46 +21,57 @@ pub(crate) struct Plan<'a> {
     pub(crate) address: &'a str,
     /// The node that they make of it.
     pub(crate) node: Node,
+    pub(crate) families: Families,
 }
 
 /// Where the API server listens.
 pub(crate) const API_PORT: u16 = 6443;
 
 /// Where pods find their name server: a Service that leads to the first node.
-const DNS: &str = "10.96.0.10";
+fn dns(families: Families) -> &'static str {
+    families.first("10.96.0.10", "fd00:96::a")
+}
 
 /// That Service.
-pub(crate) fn name_service() -> String {
+pub(crate) fn name_service(families: Families) -> String {
+    let kind = families.first("IPv4", "IPv6");
     format!(
         "
 apiVersion: v1
 kind: Service
 metadata: {{name: kube-dns, namespace: kube-system}}
-spec: {{clusterIP: {DNS}, ports: [{{name: dns, port: 53, protocol: UDP}}]}}
+spec: {{clusterIP: '{}', ports: [{{name: dns, port: 53, protocol: UDP}}]}}
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: {{name: kube-dns, namespace: kube-system, labels: {{kubernetes.io/service-name: kube-dns}}}}
-addressType: IPv4
+addressType: {kind}
 ports: [{{name: dns, port: 53, protocol: UDP}}]
-endpoints: [{{addresses: [{}]}}]
+endpoints: [{{addresses: ['{}']}}]
 ",
-        Node::First.ip()
+        dns(families),
+        Node::First.first_ip(families)
     )
 }
 
-/// The API server's address as a Service.
-pub(crate) const API_SERVICE: &str = "10.96.0.1";
+/// The API server's address as a Service, of each family.
+pub(crate) const API_SERVICE: [&str; 2] = ["10.96.0.1", "fd00:96::1"];
 
 impl<'a> Plan<'a> {
     /// What those of the second node are told, whose host has this folder.
-    pub(crate) fn of_second(programs: &'a Programs, pki: &'a Path, folder: &'a Path) -> Self {
+    pub(crate) fn of_second(
+        programs: &'a Programs,
+        pki: &'a Path,
+        folder: &'a Path,
+        families: Families,
+    ) -> Self {
         Self {
             programs,
             pki,
             folder,
-            address: Node::First.ip(),
+            address: Node::First.first_ip(families),
             node: Node::Second,
+            families,
         }
     }
 
@@ -107,7 +119,9 @@ impl<'a> Plan<'a> {
     pub(crate) fn node_api_server(&self) -> Component {
         let mut component = self.api_server();
         component.arguments.extend([
-            format!("--advertise-address={}", self.node.ip()),
+            // Of either family.
+            "--bind-address=::".to_owned(),
+            format!("--advertise-address={}", self.node.first_ip(self.families)),
             "--enable-admission-plugins=NodeRestriction".to_owned(),
             format!("--kubelet-certificate-authority={}", self.pki("ca.pem")),
             format!("--kubelet-client-certificate={}", self.pki("kubelets.pem")),
@@ -119,6 +133,7 @@ impl<'a> Plan<'a> {
 
     fn api_server(&self) -> Component {
         let issuer = "https://kubernetes.default.svc.cluster.local";
+        let services = self.families.of("10.96.0.0/16", "fd00:96::/112").join(",");
         self.kube(
             "kube-apiserver",
             vec![
@@ -129,7 +144,7 @@ impl<'a> Plan<'a> {
                 format!("--client-ca-file={}", self.pki("ca.pem")),
                 "--authorization-mode=Node,RBAC".to_owned(),
                 "--allow-privileged=true".to_owned(),
-                "--service-cluster-ip-range=10.96.0.0/16,fd00:96::/112".to_owned(),
+                format!("--service-cluster-ip-range={services}"),
                 format!("--service-account-issuer={issuer}"),
                 format!("--service-account-key-file={}", self.pki("tokens.pub")),
                 format!(
@@ -141,6 +156,7 @@ impl<'a> Plan<'a> {
     }
 
     pub(crate) fn controllers(&self) -> Component {
+        let pods = self.families.of("10.244.0.0/16", "fd00:244::/56").join(",");
         self.kube(
             "kube-controller-manager",
             vec![
@@ -149,7 +165,7 @@ impl<'a> Plan<'a> {
                 "--use-service-account-credentials".to_owned(),
                 // Nodes get these in turn, as the network of each has them.
                 "--allocate-node-cidrs".to_owned(),
-                "--cluster-cidr=10.244.0.0/16,fd00:244::/56".to_owned(),
+                format!("--cluster-cidr={pods}"),
                 format!("--root-ca-file={}", self.pki("ca.pem")),
                 format!(
                     "--service-account-private-key-file={}",
@@ -183,22 +199,21 @@ impl<'a> Plan<'a> {
     }
 
     pub(crate) fn kubelet(&self) -> Component {
+        let own = self.families.of(self.node.ip(), self.node.ip6()).join(",");
         self.kube(
             "kubelet",
             vec![
                 self.kubeconfig(&format!("kubelet-{}", self.node.name())),
                 format!("--config={}", self.folder.join("kubelet.json").display()),
                 format!("--hostname-override={}", self.node.name()),
-                format!("--node-ip={},{}", self.node.ip(), self.node.ip6()),
+                format!("--node-ip={own}"),
             ],
         )
     }
 
     pub(crate) fn names(&self) -> Component {
-        let arguments = vec![
-            self.kubeconfig("admin"),
-            format!("--address={}:53", self.node.ip()),
-        ];
+        let own = before_port(self.node.first_ip(self.families));
+        let arguments = vec![self.kubeconfig("admin"), format!("--address={own}:53")];
         self.kube("names", arguments)
     }
 
@@ -227,7 +242,7 @@ impl<'a> Plan<'a> {
             ("containerd.toml", self.containerd_configuration()),
             (
                 "upper/etc/cni/net.d/10-node.conflist",
-                network(self.node).to_string(),
+                network(self.node, self.families).to_string(),
             ),
             // For its folder, which the kubelet looks into for static pods.
             ("upper/etc/kubernetes/manifests/.none", String::new()),
@@ -238,6 +253,7 @@ impl<'a> Plan<'a> {
         json!({
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
+            "address": "::",
             "authentication": {
                 "anonymous": {"enabled": false},
                 "webhook": {"enabled": true},
@@ -254,7 +270,7 @@ impl<'a> Plan<'a> {
             // A host whose disk is nearly full is no reason to evict a test.
             "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
             "imageGCHighThresholdPercent": 100,
-            "clusterDNS": [DNS],
+            "clusterDNS": [dns(self.families)],
             "clusterDomain": "cluster.local",
             "resolvConf": "",
             "staticPodPath": "/etc/kubernetes/manifests",
@@ -297,7 +313,12 @@ options = {{ SystemdCgroup = false }}
 pub(crate) const CONTAINERD: &str = "/run/containerd/containerd.sock";
 
 /// How pods are connected.
-fn network(node: Node) -> Value {
+fn network(node: Node, families: Families) -> Value {
+    let of = |block, all| (json!([{"subnet": block}]), json!({"dst": all}));
+    let (ranges, routes): (Vec<_>, Vec<_>) = families
+        .of(of(node.pods(), "0.0.0.0/0"), of(node.pods6(), "::/0"))
+        .into_iter()
+        .unzip();
     json!({
         "cniVersion": "0.4.0",
         "name": "pods",
@@ -309,8 +330,8 @@ fn network(node: Node) -> Value {
                 "hairpinMode": true,
                 "ipam": {
                     "type": "host-local",
-                    "ranges": [[{"subnet": node.pods()}], [{"subnet": node.pods6()}]],
-                    "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}],
+                    "ranges": ranges,
+                    "routes": routes,
                 },
             },
             {"type": "portmap", "capabilities": {"portMappings": true}},

@@ -10,6 +10,7 @@ use leno_image::Image;
 
 use crate::cluster::{said, write};
 use crate::component::{CONTAINERD, Plan};
+use crate::families::Families;
 use crate::node::Node;
 use crate::sandbox::Sandbox;
 use crate::{Failure, images};
@@ -56,31 +57,50 @@ pub(crate) fn lay_out(plan: &Plan<'_>) -> Result<(), Failure> {
     link_plugins(&plan.folder.join("upper/opt/cni/bin"))
 }
 
+/// Gives a node's host its addresses.
+pub(crate) fn address(host: &Sandbox, node: Node, families: Families) -> Result<(), Failure> {
+    let v4 = ("-4", format!("{}/24", node.ip()), "172.30.0.1");
+    let v6 = ("-6", format!("{}/64", node.ip6()), "fd00:30::1");
+    for (family, own, nobody) in families.of(v4, v6) {
+        let at_once = (family == "-6").then_some("nodad");
+        let add = ["address", "add", &own, "dev", UPLINK].into_iter();
+        ip(host, &add.chain(at_once).collect::<Vec<_>>())?;
+        // It leads nowhere. Without one, the kernel refuses a Service's address before kube-proxy's rules are asked.
+        let default = ["route", "add", "default", "via", nobody, "dev", UPLINK];
+        ip(host, &[&[family], &default[..]].concat())?;
+    }
+    Ok(())
+}
+
 /// Lays a wire between the hosts of the two nodes, and tells each the way to the pods of the other.
-pub(crate) fn wire(first: &Sandbox, second: &Sandbox) -> Result<(), Failure> {
+pub(crate) fn wire(first: &Sandbox, second: &Sandbox, families: Families) -> Result<(), Failure> {
     let [here, there] = Node::ALL.map(Node::name);
     let mut lay = Command::new("ip");
     lay.args(["link", "add", there, "netns", &first.first().to_string()]);
     lay.args(["type", "veth", "peer", "name", here]);
     said(lay.args(["netns", &second.first().to_string()]))?;
-    plug_in(first, Node::Second)?;
-    plug_in(second, Node::First)
+    plug_in(first, Node::Second, families)?;
+    plug_in(second, Node::First, families)
 }
 
 /// Takes away the wire that leads to the first node's host.
 pub(crate) fn unwire(first: &Sandbox) -> Result<(), Failure> {
-    let mut ip = first.enter(Path::new("ip"));
-    said(ip.args(["link", "delete", Node::Second.name()])).map(drop)
+    ip(first, &["link", "delete", Node::Second.name()])
 }
 
 /// Plugs the wire to another node into a host's network.
-fn plug_in(host: &Sandbox, far: Node) -> Result<(), Failure> {
-    let ip = |arguments: &[&str]| said(host.enter(Path::new("ip")).args(arguments));
-    ip(&["link", "set", far.name(), "master", UPLINK, "up"])?;
-    for (family, block, by) in [("-4", far.pods(), far.ip()), ("-6", far.pods6(), far.ip6())] {
-        ip(&[family, "route", "replace", block, "via", by])?;
+fn plug_in(host: &Sandbox, far: Node, families: Families) -> Result<(), Failure> {
+    ip(host, &["link", "set", far.name(), "master", UPLINK, "up"])?;
+    let (v4, v6) = ((far.pods(), far.ip()), (far.pods6(), far.ip6()));
+    for (block, by) in families.of(v4, v6) {
+        ip(host, &["route", "replace", block, "via", by])?;
     }
     Ok(())
+}
+
+/// Lets `ip` do something in a host's network.
+fn ip(host: &Sandbox, arguments: &[&str]) -> Result<(), Failure> {
+    said(host.enter(Path::new("ip")).args(arguments)).map(drop)
 }
 
 /// Lets a node find the plugins of Debian where it looks, and where others may be put beside them.

@@ -95,20 +95,7 @@ fn become_a_host(node: Node, folder: &Path) -> io::Result<()> {
         "bridge",
     ];
     run("ip", &bridge)?;
-    let [address, address6] = [format!("{}/24", node.ip()), format!("{}/64", node.ip6())];
-    run("ip", &["address", "add", &address, "dev", UPLINK])?;
-    let at_once = ["address", "add", &address6, "dev", UPLINK, "nodad"];
-    run("ip", &at_once)?;
     run("ip", &["link", "set", UPLINK, "up"])?;
-    // It leads nowhere. Without one, the kernel refuses a Service's address before kube-proxy's rules are asked.
-    for (family, nobody) in [("-4", "172.30.0.1"), ("-6", "fd00:30::1")] {
-        run(
-            "ip",
-            &[
-                family, "route", "add", "default", "via", nobody, "dev", UPLINK,
-            ],
-        )?;
-    }
     fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
     fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1")
 }

@@ -11,6 +11,7 @@ mod component;
 pub mod conformance;
 mod door;
 mod failure;
+mod families;
 pub mod figures;
 mod host;
 mod images;
@@ -24,6 +25,7 @@ mod sandbox;
 
 pub use cluster::{Cluster, Tier};
 pub use failure::Failure;
+pub use families::Families;
 pub use images::{LENO, POD, of_leno, of_program, plugin};
 pub use mesh::Placement;
 pub use node::Node;

@@ -10,7 +10,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use leno_cluster::{Cluster, Failure, Placement, Tier, conformance, figures, inside, keeper};
+use leno_cluster::{
+    Cluster, Failure, Families, Placement, Tier, conformance, figures, inside, keeper,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "\
@@ -22,6 +24,7 @@ Usage: cargo xtask kubernetes [--api | [--nodes 2] [--leno PLACEMENT]] [-- COMMA
   cargo xtask kubernetes -- kubectl get pods -A
                                               start one, run a command with it, end it
   cargo xtask kubernetes --nodes 2            two nodes, whose pods reach each other; --leno may follow
+  cargo xtask kubernetes --ipv6               addresses of IPv6 alone; --nodes or --leno may follow
   cargo xtask kubernetes --api                etcd and API server alone: ready in seconds, no pods
   cargo xtask kubernetes --leno sidecar       a node with Leno as it was built last (or: node, with a proxy on it)
   cargo xtask kubernetes --test               what is tried on a cluster, one test after the other
@@ -65,16 +68,20 @@ fn run(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
         }
         ["--help" | "-h"] => print!("{HELP}"),
         ["--api", rest @ ..] => return serve("An API server", rest, || Cluster::start(Tier::Api)),
-        ["--nodes", "1", rest @ ..] => return serve_nodes(Tier::Node, rest),
-        ["--nodes", "2", rest @ ..] => return serve_nodes(Tier::TwoNodes, rest),
-        ["--nodes", ..] => return Err("--nodes is 1 or 2".into()),
-        rest => return serve_nodes(Tier::Node, rest),
+        ["--ipv6", rest @ ..] => return serve_nodes(Families::Six, rest),
+        rest => return serve_nodes(Families::default(), rest),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts so many nodes, with Leno where that is asked for.
-fn serve_nodes(tier: Tier, words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
+/// Starts nodes with addresses of these families, with Leno where that is asked for.
+fn serve_nodes(families: Families, words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
+    let (tier, words) = match words {
+        ["--nodes", "1", rest @ ..] => (Tier::Node, rest),
+        ["--nodes", "2", rest @ ..] => (Tier::TwoNodes, rest),
+        ["--nodes", ..] => return Err("--nodes is 1 or 2".into()),
+        rest => (Tier::Node, rest),
+    };
     let what = match tier {
         Tier::TwoNodes => "A cluster of two nodes",
         Tier::Api | Tier::Node => "A node",
@@ -83,10 +90,10 @@ fn serve_nodes(tier: Tier, words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
         ["--leno", placement, rest @ ..] => {
             let placement = Placement::named(placement).ok_or("sidecar or node")?;
             serve(&format!("{what} with Leno"), rest, || {
-                with_leno(tier, placement)
+                with_leno(tier, families, placement)
             })
         }
-        rest => serve(what, rest, || Cluster::start(tier)),
+        rest => serve(what, rest, || Cluster::start_with(tier, families)),
     }
 }
 
@@ -179,8 +186,8 @@ fn conform(placement: Placement, only: Option<&str>) -> Result<ExitCode, Box<dyn
 }
 
 /// Nodes on which Leno is installed.
-fn with_leno(tier: Tier, placement: Placement) -> Result<Cluster, Failure> {
-    let cluster = Cluster::for_leno_on(tier)?;
+fn with_leno(tier: Tier, families: Families, placement: Placement) -> Result<Cluster, Failure> {
+    let cluster = Cluster::for_leno_with(tier, families)?;
     eprint!("{}", cluster.install_leno(placement)?);
     Ok(cluster)
 }

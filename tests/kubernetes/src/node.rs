@@ -1,5 +1,7 @@
 //! The nodes of a cluster: what tells one from the other.
 
+use crate::families::Families;
+
 /// One of the nodes of a cluster.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Node {
@@ -35,6 +37,11 @@ impl Node {
             Self::First => "fd00:30::10",
             Self::Second => "fd00:30::11",
         }
+    }
+
+    /// The one at which all that a cluster is made of reaches it.
+    pub(crate) fn first_ip(self, families: Families) -> &'static str {
+        families.first(self.ip(), self.ip6())
     }
 
     /// The address of its device on that network, the same whenever the host starts.

@@ -12,6 +12,7 @@ mod definitions;
 mod helm;
 mod injected;
 mod install;
+mod ipv6;
 mod isolated;
 mod kept;
 mod killed;

@@ -279,7 +279,7 @@ pub(crate) fn check(cluster: &Cluster) -> String {
 pub(crate) fn on_the_node(cluster: &Cluster, address: &str, what: &str) {
     let script = format!(
         "for netns in /run/netns/*; do \
-           if nsenter --net=$netns ip -o -4 addr show | grep -q ' {address}/'; then \
+           if nsenter --net=$netns ip -o addr show | grep -q ' {address}/'; then \
              exec nsenter --net=$netns {what}; \
            fi; \
          done; exit 1"

@@ -77,10 +77,12 @@ fn networks(is_meant: impl Fn(&str) -> Option<Arc<str>>) -> io::Result<BTreeMap<
 fn pod_of(groups: &str) -> Option<String> {
     let uid = |part: &str| {
         let part = part.strip_suffix(".slice").unwrap_or(part);
-        // The names of slices tell those above them.
-        let own = match part.strip_prefix("kubepods") {
-            Some(slice) => slice.rsplit_once("-pod")?.1,
-            None => part.strip_prefix("pod")?,
+        // The names of slices tell those above them, also one that all of the kubelet's is below (`cgroupRoot`).
+        let own = match part.split_once("kubepods") {
+            Some((above, slice)) if above.is_empty() || above.ends_with('-') => {
+                slice.rsplit_once("-pod")?.1
+            }
+            _ => part.strip_prefix("pod")?,
         };
         let is_uid = own.len() >= 32;
         is_uid.then(|| own.replace('_', "-"))
@@ -116,6 +118,17 @@ mod tests {
                 format!("0::/../../kubepods-besteffort.slice/kubepods-besteffort-pod{low}.slice/x"),
                 true,
             ),
+            (
+                format!(
+                    "0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{low}.slice/x"
+                ),
+                true,
+            ),
+            (
+                format!("0::/../../kubelet-kubepods-besteffort-pod{low}.slice/x"),
+                true,
+            ),
+            (format!("0::/mykubepods-pod{low}.slice/x"), false),
             // Another pod that has a group of this name within.
             (
                 format!("0::/kubepods/pod{}/pod{UID}", UID.replace('1', "2")),

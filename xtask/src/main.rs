@@ -15,6 +15,7 @@ mod deny;
 mod fuzz;
 mod generate;
 mod image;
+mod kernel;
 mod kubernetes;
 mod matrix;
 mod packages;
@@ -47,6 +48,7 @@ const CHORES: &[Chore] = &[
     Chore { name: "fuzz", what: "every parser of bytes from outside, with inputs that nobody wrote: [TARGET] .. [--seed N] [--runs N] [--seeds FOLDER]", run: fuzz::run },
     Chore { name: "generate", what: "Gateway API's structs, metrics' rules, boards and reference; --check: are they current", run: generate::run },
     Chore { name: "image", what: "the image of Leno, as a file that docker load and ctr images import take: [--name NAME:TAG] [--profile PROFILE] [FILE]", run: image::run },
+    Chore { name: "kernel", what: "what takes a kernel with control groups of version 2, in a virtual machine that is emulated", run: kernel::run },
     Chore { name: "kubernetes", what: "a real Kubernetes of one node, or of two, for tests and people; --help: how it is used; --test: its own tests", run: kubernetes::run },
     Chore { name: "matrix", what: "proxies and control planes that lack features beside those that have them: is each refused as docs/reference/skew.md says? [FEATURE] ..", run: matrix::run },
     Chore { name: "soak", what: "proxies for ten minutes with closes by chance at both ends: is anything lost or done twice? --for 1m --seed 7 --only bytes; --certificates: do they replace each other while the control plane is mostly away?", run: soak::run },

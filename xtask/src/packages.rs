@@ -16,6 +16,8 @@ pub(crate) enum Purpose {
     Bench,
     /// To run a Kubernetes.
     Cluster,
+    /// To run a kernel.
+    Kernel,
     /// To build the dashboard's page.
     Page,
 }
@@ -30,6 +32,7 @@ struct Package {
 #[rustfmt::skip]
 const PACKAGES: &[Package] = &[
     Package { name: "binutils", program: "strip", purposes: &[Purpose::Cluster] },
+    Package { name: "busybox-static", program: "busybox", purposes: &[Purpose::Kernel] },
     Package { name: "ca-certificates", program: "/etc/ssl/certs/ca-certificates.crt", purposes: &[Purpose::Cluster] },
     Package { name: "chromium", program: "chromium", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "conntrack", program: "conntrack", purposes: &[Purpose::Cluster] },
@@ -51,9 +54,10 @@ const PACKAGES: &[Package] = &[
     Package { name: "python3-h2", program: "/usr/lib/python3/dist-packages/h2/__init__.py", purposes: &[Purpose::Test] },
     Package { name: "python3-websockets", program: "/usr/lib/python3/dist-packages/websockets/client.py", purposes: &[Purpose::Test] },
     Package { name: "python3-wsproto", program: "/usr/lib/python3/dist-packages/wsproto/__init__.py", purposes: &[Purpose::Test] },
+    Package { name: "qemu-system-x86", program: "qemu-system-x86_64", purposes: &[Purpose::Kernel] },
     Package { name: "redis-server", program: "redis-server", purposes: &[Purpose::Test] },
     Package { name: "redis-tools", program: "redis-cli", purposes: &[Purpose::Test] },
-    Package { name: "runc", program: "runc", purposes: &[Purpose::Cluster] },
+    Package { name: "runc", program: "runc", purposes: &[Purpose::Cluster, Purpose::Kernel] },
     Package { name: "socat", program: "socat", purposes: &[Purpose::Cluster] },
     Package { name: "haproxy", program: "haproxy", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "linux-perf", program: "perf", purposes: &[Purpose::Bench] },

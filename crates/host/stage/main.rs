@@ -1,7 +1,8 @@
 //! The program that the tests enclose: guard and keeper when it is called so, else an agent that
-//! does as it is told, one line in and one line out, or a parent that waits to be killed.
+//! does as it is told, one line in and one line out, a parent that waits to be killed, or what a control group bounds.
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     io::{self, BufRead, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket},
@@ -10,17 +11,17 @@ use std::{
         unix::process::CommandExt,
     },
     path::Path,
-    process::{Command, ExitCode},
+    process::{Child, Command, ExitCode, Stdio},
     thread,
     time::Duration,
 };
 
-use leno_host::{Enclosure, Event, Layout, Program, Session};
+use leno_host::{Bounds, Enclosure, Event, Group, Groups, Layout, Program, Session};
 use rustix::{
     process::{Pid, PidfdFlags},
     thread::{
-        CapabilitySet, ThreadNameSpaceType, capabilities, configure_capability_in_ambient_set,
-        set_capabilities,
+        CapabilitySet, ThreadNameSpaceType, UnshareFlags, capabilities,
+        configure_capability_in_ambient_set, set_capabilities,
     },
 };
 
@@ -41,6 +42,8 @@ fn main() -> io::Result<ExitCode> {
         }
         Some("enter") => enter(),
         Some("probe") => probe(),
+        Some("eats") => eats(),
+        Some("spins") => spins(),
         _ => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
@@ -66,6 +69,9 @@ struct Held {
     listeners: Vec<TcpListener>,
     datagrams: Vec<UdpSocket>,
     streams: Vec<TcpStream>,
+    groups: Option<Groups>,
+    group: BTreeMap<String, Group>,
+    spinning: BTreeMap<String, Child>,
 }
 
 impl Held {
@@ -83,6 +89,14 @@ impl Held {
             ["echo"] => self.echo(),
             ["tell", to, text] => tell(to, text),
             ["resolve", name] => resolve(name),
+            ["own-groups"] => own_groups(),
+            ["sees", pod] => sees(pod),
+            ["processors"] => Ok(format!("{:?}", leno_host::cpu::Cpu::read().quota)),
+            ["open-groups"] => self.open_groups(),
+            ["group", name, memory_mib, cpu_milli] => self.make(name, memory_mib, cpu_milli),
+            ["eat", name, mib] => self.eat(name, mib),
+            ["spin", name] => self.spin(name),
+            ["leave", name] => self.leave(name),
             ["read", path] => Ok(fs::read_to_string(path)?.replace('\n', "|")),
             _ => Err(io::ErrorKind::InvalidInput.into()),
         }
@@ -149,6 +163,74 @@ impl Held {
         });
         Ok("echoing".into())
     }
+}
+
+impl Held {
+    fn open_groups(&mut self) -> io::Result<String> {
+        let groups = Groups::open()?;
+        let lacks = groups.lacks().unwrap_or("nothing").to_owned();
+        self.groups = Some(groups);
+        Ok(format!("lacks {lacks}"))
+    }
+
+    fn make(&mut self, name: &str, memory_mib: &str, cpu_milli: &str) -> io::Result<String> {
+        let groups = self.groups.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let bounds = Bounds {
+            memory: memory_mib.parse::<u64>().map_err(io::Error::other)? << 20,
+            cpu_milli: cpu_milli.parse().ok(),
+        };
+        self.group
+            .insert(name.to_owned(), groups.make(name, &bounds)?);
+        Ok("made".into())
+    }
+
+    /// Lets a process of a group use so much memory; how it ended, and how often one there has ended for that.
+    fn eat(&self, name: &str, mib: &str) -> io::Result<String> {
+        let mut child = self.begin(name, &["eats", mib])?;
+        let status = child.wait()?;
+        let group = self.group.get(name).ok_or(io::ErrorKind::NotFound)?;
+        Ok(format!("{status}, {} in all", group.ends_for_memory()))
+    }
+
+    /// Lets a process of a group take all the time that it gets, until it is left.
+    fn spin(&mut self, name: &str) -> io::Result<String> {
+        let child = self.begin(name, &["spins"])?;
+        self.spinning.insert(name.to_owned(), child);
+        Ok("spinning".into())
+    }
+
+    fn leave(&mut self, name: &str) -> io::Result<String> {
+        if let Some(mut child) = self.spinning.remove(name) {
+            child.kill()?;
+            child.wait()?;
+        }
+        drop(self.group.remove(name));
+        Ok("left".into())
+    }
+
+    /// Starts this program in a group, where it waits until it is there.
+    fn begin(&self, name: &str, arguments: &[&str]) -> io::Result<Child> {
+        let group = self.group.get(name).ok_or(io::ErrorKind::NotFound)?;
+        let mut command = Command::new("/proc/self/exe");
+        let mut child = command.args(arguments).stdin(Stdio::piped()).spawn()?;
+        group.add(child.id())?;
+        drop(child.stdin.take());
+        Ok(child)
+    }
+}
+
+/// Sees no control groups from here on but its own and those below, as in a container.
+fn own_groups() -> io::Result<String> {
+    #[expect(unsafe_code, reason = "the safe wrapper is deprecated")]
+    // SAFETY: the table of file descriptors is not unshared.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }?;
+    Ok("alone".into())
+}
+
+/// Whether the processes of a pod of this UID are seen.
+fn sees(pod: &str) -> io::Result<String> {
+    let found = leno_host::networks_of_pods(&[pod.into()].into())?;
+    Ok(found.contains_key(pod).to_string())
 }
 
 /// Sends a datagram and waits for the answer.
@@ -220,6 +302,26 @@ fn probe() -> io::Result<ExitCode> {
         writeln!(io::stdout(), "{blocker}")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Uses so many MiB of memory, once whoever started it lets it.
+fn eats() -> io::Result<ExitCode> {
+    let mib = env::args().nth(2).unwrap_or_default();
+    let mib: usize = mib.parse().map_err(io::Error::other)?;
+    io::copy(&mut io::stdin(), &mut io::sink())?;
+    let mut memory = vec![0_u8; mib << 20];
+    // Nothing is used of a page before something is written there.
+    memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+    std::hint::black_box(memory);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes all the time that it gets, once whoever started it lets it.
+fn spins() -> io::Result<ExitCode> {
+    io::copy(&mut io::stdin(), &mut io::sink())?;
+    loop {
+        std::hint::spin_loop();
+    }
 }
 
 /// Runs a command in the user and network namespace of a process, with every right there: nsenter

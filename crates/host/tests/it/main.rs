@@ -8,6 +8,8 @@ mod blockers;
 #[cfg(test)]
 mod capture;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod inbound;
 #[cfg(test)]
 mod lifecycle;

@@ -1,0 +1,207 @@
+//! `cargo xtask kernel`: what takes another kernel than this host's, in a virtual machine that is emulated: Debian's own
+//! kernel, and a file system in memory that holds the tests and nothing else. It takes no right of this host, and changes
+//! nothing of it.
+
+use std::{
+    error::Error,
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::{
+    Outcome,
+    packages::{self, Purpose},
+    shell,
+};
+
+/// Runs those tests that say so, by the first process of a machine of its own.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    if let Some(word) = arguments.first() {
+        return Err(format!("`{word}` is not understood: it takes no arguments").into());
+    }
+    packages::install(Purpose::Kernel)?;
+    let place = shell::target()?.join("kernel");
+    let kernel = kernel(&place)?;
+    let system = lay_out(&place)?;
+    boot(&kernel, &system)
+}
+
+/// The kernel's file, unpacked below `place` and installed nowhere.
+fn kernel(place: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let boot = place.join("package/boot");
+    if let Some(kernel) = kernel_in(&boot) {
+        return Ok(kernel);
+    }
+    fs::create_dir_all(place)?;
+    let newest = said("apt-cache", &["depends", KERNEL])?;
+    let name = newest
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Depends: "));
+    let name = name.ok_or("apt-cache names no kernel; `apt-get update` as root lets it")?;
+    // apt-get writes where it stands.
+    let script = "cd \"$0\" && apt-get download --quiet=2 \"$1\" && dpkg-deb --extract \"$1\"_*.deb package && rm \"$1\"_*.deb";
+    let place = place.display().to_string();
+    shell::run("sh", &["-ec", script, &place, name], &[])?;
+    kernel_in(&boot).ok_or_else(|| format!("{name} holds no kernel").into())
+}
+
+fn kernel_in(boot: &Path) -> Option<PathBuf> {
+    let mut files = fs::read_dir(boot).ok()?.flatten();
+    let kernel = files.find(|file| file.file_name().to_string_lossy().starts_with("vmlinuz-"))?;
+    Some(kernel.path())
+}
+
+/// Makes the file system: the tests, the programs that they start, what these are linked with, and a shell that begins it
+/// all. An archive of it, as the kernel takes it.
+fn lay_out(place: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let root = place.join("root");
+    if root.exists() {
+        fs::remove_dir_all(&root)?;
+    }
+    for folder in ["bin", "dev", "proc", "sys", "tmp"] {
+        fs::create_dir_all(root.join(folder))?;
+    }
+    let [tests, stage] = built()?;
+    let [busybox, runc] = [found("busybox")?, found("runc")?];
+    for (program, name) in [
+        (tests, "it"),
+        (stage, "leno-host-stage"),
+        (busybox, "bin/busybox"),
+        (runc, "bin/runc"),
+    ] {
+        fs::copy(&program, root.join(name))?;
+        copy_libraries(&program, &root)?;
+    }
+    let init = root.join("init");
+    fs::write(&init, INIT)?;
+    fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
+    let archive = place.join("root.cpio");
+    let script = "cd \"$0\" && find . | busybox cpio -o -H newc > \"$1\"";
+    let [root, at] = [&root, &archive].map(|path| path.display().to_string());
+    shell::run("sh", &["-ec", script, &root, &at], &[])?;
+    Ok(archive)
+}
+
+/// Where a program of Debian's is.
+fn found(program: &str) -> Result<PathBuf, String> {
+    let mut places = ["/usr/sbin", "/usr/bin", "/bin"]
+        .map(|folder| Path::new(folder).join(program))
+        .into_iter();
+    places
+        .find(|place| place.is_file())
+        .ok_or(format!("there is no {program}"))
+}
+
+/// The tests and the program that they start, as cargo built them.
+fn built() -> Result<[PathBuf; 2], Box<dyn Error>> {
+    let test = ["test", "--locked", "--package", "leno-host", "--test", "it"];
+    let told = ["--no-run", "--message-format", "json-render-diagnostics"];
+    let told = said("cargo", &[&test[..], &told].concat())?;
+    let made: Vec<Value> = told
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    let of = |name: &str| {
+        let one = made
+            .iter()
+            .rfind(|one| one["target"]["name"] == name && !one["executable"].is_null());
+        let path = one.and_then(|one| one["executable"].as_str());
+        path.map(PathBuf::from)
+            .ok_or(format!("cargo built no {name}"))
+    };
+    Ok([of("it")?, of("leno-host-stage")?])
+}
+
+/// Puts the libraries of a program where it looks for them. One that has none is told of by an error.
+fn copy_libraries(program: &Path, root: &Path) -> Outcome {
+    let told = Command::new("ldd").arg(program).output()?.stdout;
+    for library in String::from_utf8(told)?
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+    {
+        let copy = root.join(library.trim_start_matches('/'));
+        fs::create_dir_all(copy.parent().unwrap_or(root))?;
+        fs::copy(library, copy)?;
+    }
+    Ok(())
+}
+
+/// Starts the machine, prints what is said there, and fails unless the tests ran and passed.
+fn boot(kernel: &Path, system: &Path) -> Outcome {
+    let mut machine = Command::new("timeout");
+    machine.arg(PATIENCE).args(MACHINE.split_whitespace());
+    machine
+        .arg("-kernel")
+        .arg(kernel)
+        .arg("-initrd")
+        .arg(system);
+    machine.args(["-append", SETTINGS]);
+    println!("==> {machine:?}");
+    let machine = machine.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut machine = machine.spawn()?;
+    let mut passed = false;
+    for line in machine
+        .stdout
+        .take()
+        .into_iter()
+        .map(BufReader::new)
+        .flat_map(BufRead::lines)
+    {
+        let line = line?;
+        println!("{}", line.trim_end());
+        passed |= line.starts_with("test result: ok. ") && !line.contains(" 0 passed");
+    }
+    let status = machine.wait()?;
+    match passed && status.success() {
+        true => Ok(()),
+        false => Err(format!("the tests did not pass in the virtual machine ({status})").into()),
+    }
+}
+
+/// What a program prints that has to succeed.
+fn said(program: &str, arguments: &[&str]) -> Result<String, Box<dyn Error>> {
+    let mut command = Command::new(program);
+    let output = command
+        .args(arguments)
+        .current_dir(shell::root())
+        .stderr(Stdio::inherit())
+        .output();
+    let output = output.map_err(|why| format!("{program}: {why}"))?;
+    if !output.status.success() {
+        return Err(format!("`{command:?}` failed ({})", output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The package that names Debian's newest kernel for machines that are not real: the smallest there is.
+const KERNEL: &str = "linux-image-cloud-amd64";
+
+/// A machine without devices but the one at which it is heard. It is the same on hosts that lend their processor and on
+/// those that do not.
+const MACHINE: &str = "qemu-system-x86_64 -machine q35,accel=tcg -cpu max -smp 2 -m 1024 -nodefaults -no-user-config \
+    -no-reboot -display none -serial stdio";
+
+/// What its kernel is told: without a hierarchy of version 1 all of it is version 2's.
+const SETTINGS: &str = "console=ttyS0 quiet panic=-1 cgroup_no_v1=all";
+
+/// How long the machine may run, in seconds. It takes a tenth of that.
+const PATIENCE: &str = "300";
+
+/// What the first process of the machine does.
+const INIT: &str = "\
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+# As systemd mounts it: who sees a part of it alone may change nothing above.
+mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
+/it --ignored --test-threads 1 --nocapture groups::
+poweroff -f
+";

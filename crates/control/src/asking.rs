@@ -54,18 +54,25 @@ pub(crate) async fn reach(center: &Center, ask: ReachOf) -> Result<Reached, Fail
 }
 
 fn in_front_of(center: &Center, workload: &str) -> Result<Asked, Failure> {
-    let members = center.fleet.members().into_iter();
-    let mut those = members.filter(|(_, member)| {
-        let mut workloads = member.workloads.iter();
-        workloads.any(|one| one.to_string() == workload)
-    });
-    let first = those.next().map(|member| asked(center, member));
-    first.ok_or_else(|| Failure {
+    let proxy = carrying(center.fleet.members(), workload);
+    let proxy = proxy.map(|member| asked(center, member));
+    proxy.ok_or_else(|| Failure {
         advice: Some("leno proxies".to_owned()),
         ..Failure::plain(format_args!(
             "no connected proxy stands in front of {workload}"
         ))
     })
+}
+
+/// The one of these that carries the calls of a workload. The proxy of a node stands in front of all of its pods, and
+/// carries none of those that have a process of their own.
+fn carrying(members: Vec<(u64, Member)>, workload: &str) -> Option<(u64, Member)> {
+    let members = members.into_iter();
+    let those = members.filter(|(_, member)| {
+        let mut workloads = member.workloads.iter();
+        workloads.any(|one| one.to_string() == workload)
+    });
+    those.min_by_key(|(_, member)| member.node.is_some())
 }
 
 /// Why a proxy that is connected cannot be asked.
@@ -84,5 +91,47 @@ fn asked(center: &Center, (number, member): (u64, Member)) -> Asked {
             .way(member.peer)
             .ok_or_else(|| NO_WAY.to_owned()),
         name: member.name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leno_model::view::WorkloadId;
+    use leno_model::{Name, Namespace, SpiffeId};
+
+    use super::*;
+
+    fn proxy(name: &str, node: Option<&str>, workloads: &[&str]) -> (u64, Member) {
+        let identity = SpiffeId::parse("spiffe://shop.local/ns/shop/sa/web").unwrap();
+        let (peer, renew) = ("10.0.0.1:4000".parse().unwrap(), mpsc::channel(1).0);
+        let id = |name: &&str| WorkloadId {
+            namespace: Namespace::new("shop").unwrap(),
+            name: Name::new(name).unwrap(),
+        };
+        let member = Member {
+            node: node.map(Into::into),
+            workloads: workloads.iter().map(id).collect(),
+            ..Member::new(name.to_owned(), identity, peer, renew)
+        };
+        (0, member)
+    }
+
+    #[test]
+    fn a_pods_own_process_is_asked_before_the_proxy_of_its_node() {
+        let members = || {
+            vec![
+                proxy("node/one", Some("one"), &["cart-1", "web-1"]),
+                proxy("shop/web-1", None, &["web-1"]),
+            ]
+        };
+        for (workload, expect) in [
+            ("shop/web-1", Some("shop/web-1")),
+            ("shop/cart-1", Some("node/one")),
+            ("shop/mail-1", None),
+        ] {
+            let found = carrying(members(), workload);
+            let found = found.map(|(_, member)| member.name);
+            assert_eq!(found.as_deref(), expect, "{workload}");
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! Pods of a node that have a process of their own each at its proxy.
 
 use leno_cluster::{Cluster, Placement};
+use leno_e2e::ended;
 
 use crate::chaos::{Asking, proxies};
-use crate::install::inside;
 use crate::sidecar::{check, get, shop, until_ready};
 
 /// The mesh gives each pod a process of its own.
@@ -70,8 +70,8 @@ fn what_ends_the_process_of_one_pod_touches_no_other() {
     // Who tries a call there has the same rights as who makes one.
     let web = asked("get pods -n shop -l app=web -o jsonpath={.items[0].metadata.name}");
     let probe = ["probe", &format!("shop/{web}"), "http://cart:80/items"];
-    let probed = inside(&cluster, &probe);
-    assert!(probed.contains("✓ TCP"), "{probed}");
+    let probed = ended(&mut cluster.leno(&probe)).unwrap();
+    assert!(probed.out.contains("✓ TCP"), "{probed:?}");
 
     // What a process has: a group of its own, another user, the pod's network, and no right but to mark sockets.
     for deployment in ["cart", "web", "mail"] {

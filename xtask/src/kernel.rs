@@ -189,7 +189,7 @@ const MACHINE: &str = "qemu-system-x86_64 -machine q35,accel=tcg -cpu max -smp 2
 /// What its kernel is told: without a hierarchy of version 1 all of it is version 2's.
 const SETTINGS: &str = "console=ttyS0 quiet panic=-1 cgroup_no_v1=all";
 
-/// How long the machine may run, in seconds. It takes a tenth of that.
+/// How long the machine may run, in seconds. It takes a sixth of that.
 const PATIENCE: &str = "300";
 
 /// What the first process of the machine does.

@@ -127,6 +127,7 @@ async fn follow(folder: PathBuf, number: usize, known: usize) -> watch::Receiver
         folder,
         workloads: [web].into(),
         tunnel: None,
+        token: None,
         seed: number as u64,
     };
     let clocks = Clocks::start();

@@ -357,6 +357,7 @@ async fn follow(
         folder,
         workloads: [first_of(number)].into(),
         tunnel: Some((Made::address(number * ENDPOINTS), 15008).into()),
+        token: None,
         seed: number as u64,
     };
     let clocks = Clocks::start();
@@ -410,6 +411,7 @@ async fn stick(place: &Path, token: &leno_wire::JoinToken) {
                 folder,
                 workloads: [first_of(0)].into(),
                 tunnel: None,
+                token: None,
                 seed: 0,
             };
             let clocks = Clocks::start();

@@ -3,10 +3,12 @@
 
 use std::fs::DirBuilder;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, open};
+use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_change,
     move_mount, open_tree,
@@ -29,7 +31,7 @@ pub struct Confined {
     pub user: u32,
     /// The folder that it has for itself, in one with those of others, which it does not see.
     pub own: PathBuf,
-    /// Folders in which it sees nothing.
+    /// Folders in which it sees nothing, or its own folder alone.
     pub hidden: Vec<PathBuf>,
     /// The most memory that it may write to, in bytes.
     pub memory: u64,
@@ -42,6 +44,9 @@ impl Confined {
     /// What is left of rights is what [`Netns::settle`] takes: whoever does not, calls [`give_up_rights`].
     pub fn enter(&self) -> io::Result<()> {
         set_no_new_privs(true)?;
+        // The user is not let through all folders above it.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let others = open(self.others(), flags, Mode::empty())?;
         let limit = Rlimit {
             current: Some(self.memory),
             maximum: Some(self.memory),
@@ -56,30 +61,44 @@ impl Confined {
         // Such a change of user takes this back.
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         keep(capabilities(None)?.permitted)?;
-        self.hide()?;
+        self.hide(self.take_own(others)?)?;
         keep(CapabilitySet::SYS_ADMIN | CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW)
     }
 
+    /// Makes its own folder, if it is not there yet, and takes it out of those of others.
+    fn take_own(&self, others: impl AsFd) -> io::Result<OwnedFd> {
+        let name = self.own.file_name().ok_or(Errno::INVAL)?;
+        match mkdirat(&others, name, Mode::RWXU) {
+            Err(Errno::EXIST) => {}
+            made => made?,
+        }
+        let cloned = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        Ok(open_tree(others, name, cloned)?)
+    }
+
+    /// The folder in which it has its own one.
+    fn others(&self) -> &Path {
+        self.own.parent().unwrap_or(Path::new("/"))
+    }
+
     /// Lets this process see nothing in the folders that are hidden, and its own folder alone among those of others.
-    fn hide(&self) -> io::Result<()> {
+    fn hide(&self, own: OwnedFd) -> io::Result<()> {
         #[expect(unsafe_code, reason = "the safe wrapper is deprecated")]
         // SAFETY: what could go wrong is a thread that finds its file descriptors gone, and their table is not unshared.
         unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
         let apart = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         mount_change("/", apart)?;
-        for folder in &self.hidden {
+        let is_above = |folder: &&PathBuf| self.own.starts_with(folder);
+        for folder in self.hidden.iter().filter(|folder| !is_above(folder)) {
             cover(folder, MountFlags::RDONLY)?;
         }
-        let mut make = DirBuilder::new();
-        let make = make.recursive(true).mode(0o700);
-        make.create(&self.own)?;
-        let cloned = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        let own = open_tree(CWD, &self.own, cloned)?;
+        let among = self.hidden.iter().find(is_above);
         cover(
-            self.own.parent().unwrap_or(Path::new("/")),
+            among.map_or(self.others(), PathBuf::as_path),
             MountFlags::empty(),
         )?;
-        make.create(&self.own)?;
+        let mut make = DirBuilder::new();
+        make.recursive(true).mode(0o700).create(&self.own)?;
         let from = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
         Ok(move_mount(own, "", CWD, &self.own, from)?)
     }

@@ -1,7 +1,9 @@
-//! How many files the process may open.
+//! How many files the process may open, and what becomes of what is written into them.
 
 use std::io;
+use std::path::Path;
 
+use rustix::fs::statfs;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -33,9 +35,28 @@ pub fn is_limit(error: &io::Error) -> bool {
     )
 }
 
+/// Whether what is written into a folder stays in memory, and goes when the host is booted again. What is in memory may be
+/// swapped out.
+pub fn is_in_memory(folder: &Path) -> io::Result<bool> {
+    // It has another width, and another sign, on some architectures.
+    let kind = u32::try_from(statfs(folder)?.f_type as u64 & 0xffff_ffff);
+    Ok(kind.is_ok_and(|kind| [TMPFS, RAMFS].contains(&kind)))
+}
+
+/// What `statfs` calls file systems in memory.
+const TMPFS: u32 = 0x0102_1994;
+const RAMFS: u32 = 0x8584_58f6;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_in_memory_is_told_from_what_is_not() {
+        assert!(is_in_memory(Path::new("/dev/shm")).unwrap());
+        assert!(!is_in_memory(Path::new("/proc")).unwrap());
+        assert!(is_in_memory(Path::new("/nonexistent/leno")).is_err());
+    }
 
     #[test]
     fn the_soft_limit_becomes_the_hard_one() {

@@ -301,6 +301,7 @@ codes! {
     H024 "pod-process-ended" Mesh "The process that carries the calls of one pod alone ended by itself, and is started again.";
     H025 "pod-process-not-bounded" Mesh "The process that carries the calls of one pod alone runs without a control group of its own.";
     H026 "isolation-not-read" Configuration "A pod asks for a process of its own by an annotation that cannot be read.";
+    H027 "state-not-lasting" Mesh "What the proxy of a node needs while the control plane is away is kept for as long as its pod is there, and no longer.";
 
     // Workloads of `leno up`
     U001 "command-not-found" Configuration "The workload's command does not exist.";

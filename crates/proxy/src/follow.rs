@@ -44,7 +44,7 @@ use tokio::sync::{mpsc, watch};
 pub use ask::{Asker, Unanswered};
 pub use event::Event;
 pub use folder::{Folder, NotJoinedYet};
-pub use join::{NotJoined, Shown, Wanted, join};
+pub use join::{NotJoined, Shown, TokenFile, Wanted, join};
 pub use leave::{NotLeft, leave};
 pub use looks::Looks;
 pub use placer::Placer;
@@ -71,6 +71,8 @@ pub struct Following {
     pub workloads: BTreeSet<WorkloadId>,
     /// Where it takes mesh calls for them, as others reach it.
     pub tunnel: Option<SocketAddr>,
+    /// What it shows to join where what is in the folder was another's ([`Folder::inherit`]).
+    pub token: Option<TokenFile>,
     /// Where dice begin. Different in each process.
     pub seed: u64,
 }
@@ -84,6 +86,7 @@ pub struct Follower {
     address: String,
     /// The roots of the own trust domain that are on disk.
     roots: Arc<Vec<Vec<u8>>>,
+    token: Option<TokenFile>,
     certificates: Certificates,
     timekeeper: Timekeeper,
     reports: Option<Reports>,
@@ -159,6 +162,7 @@ impl Follower {
             holder,
             address: joined.address,
             roots,
+            token: following.token.clone(),
             certificates,
             timekeeper: Timekeeper::new(&clocks),
             reports: None,

@@ -268,6 +268,7 @@ impl Proxy {
             folder: place.path(""),
             workloads,
             tunnel: Some("10.9.9.9:15008".parse().unwrap()),
+            token: None,
             seed: 1,
         };
         let keyring = Arc::new(Keyring::new(clocks.clock()));

@@ -133,7 +133,10 @@ const FOLDERS: [(&str, &str, &str); 3] = [
     ("run", "/run/leno", "/run/leno"),
 ];
 
-/// Where it keeps identities and views: for as long as its pod is there, which is what proves that it serves the node.
+/// Where proxies of a node keep identities and views for longer than their pods are there: a folder of the node, in memory,
+/// which goes when that is booted again.
+const NODE_STATE: &str = "/run/leno/node";
+/// Where a proxy keeps them for as long as its pod is there, on nodes that have no such folder in memory.
 const STATE: &str = "/var/lib/leno";
 /// For how long live connections may go on in an older proxy, in seconds, before the node ends it.
 const GRACE: i64 = 60;
@@ -215,6 +218,10 @@ fn proxy(image: &str) -> Container {
         &state,
         "--node",
         "$(NODE_NAME)",
+        "--node-state",
+        NODE_STATE,
+        "--pod-uid",
+        "$(POD_UID)",
         "--metrics",
         &metrics,
     ];
@@ -235,7 +242,12 @@ fn proxy(image: &str) -> Container {
         name: "node".to_owned(),
         image: Some(image.to_owned()),
         args: Some(arguments.map(str::to_owned).collect()),
-        env: Some(vec![node_name(), mesh(), proxies_folder()]),
+        env: Some(vec![
+            of_pod("NODE_NAME", "spec.nodeName"),
+            of_pod("POD_UID", "metadata.uid"),
+            mesh(),
+            proxies_folder(),
+        ]),
         ports: Some(vec![ContainerPort {
             name: Some(name.to_owned()),
             container_port: port.into(),
@@ -261,15 +273,16 @@ fn of_plugin() -> [&'static str; 6] {
     ["--cni-socket", SOCKET, "--cni-bin", bin, "--cni-conf", conf]
 }
 
-fn node_name() -> EnvVar {
+/// What its pod says in this field.
+fn of_pod(name: &str, field: &str) -> EnvVar {
     EnvVar {
-        name: "NODE_NAME".to_owned(),
+        name: name.to_owned(),
         value_from: Some(EnvVarSource {
             field_ref: Some(ObjectFieldSelector {
                 // As the API server would fill it in: where nothing is said, `kubectl apply` and `leno install` would
                 // take the whole of it for each other's.
                 api_version: Some("v1".to_owned()),
-                field_path: "spec.nodeName".to_owned(),
+                field_path: field.to_owned(),
             }),
             ..EnvVarSource::default()
         }),
@@ -356,6 +369,7 @@ pub(super) fn clearing(image: &str) -> Object {
             ["node-remove"]
                 .iter()
                 .chain(&of_plugin())
+                .chain(&["--node-state", NODE_STATE])
                 .chain(more)
                 .map(|it| (*it).to_owned())
                 .collect(),
@@ -415,7 +429,7 @@ mod tests {
 
     #[test]
     fn what_belongs_to_one_manager_as_a_whole_says_all_that_would_be_filled_in() {
-        let env = serde_json::to_value(node_name()).unwrap();
+        let env = serde_json::to_value(of_pod("NODE_NAME", "spec.nodeName")).unwrap();
         let field = &env["valueFrom"]["fieldRef"];
         assert_eq!(
             *field,
@@ -437,7 +451,7 @@ mod tests {
         let args = container["args"].as_array().unwrap().iter();
         let named = args.filter_map(|arg| arg.as_str()?.strip_prefix("$(")?.strip_suffix(')'));
         let named: Vec<_> = named.collect();
-        assert_eq!(named, ["LENO_MESH", "NODE_NAME"]);
+        assert_eq!(named, ["LENO_MESH", "NODE_NAME", "POD_UID"]);
         assert!(named.iter().all(|name| env.iter().any(|it| it == name)));
         assert_eq!(names(&container["volumeMounts"]), names(&pod["volumes"]));
         let rolling = &proxies.body["spec"]["updateStrategy"]["rollingUpdate"];

@@ -139,6 +139,10 @@ pub(crate) struct NodeRemove {
     #[arg(long, value_name = "DIR", default_value = "/etc/cni/net.d")]
     pub(crate) cni_conf: PathBuf,
 
+    /// The node's folder in which its proxies keep keys and views
+    #[arg(long, value_name = "DIR", default_value = "/run/leno/node")]
+    pub(crate) node_state: PathBuf,
+
     /// Then stay until told to end: who runs it would run it again
     #[arg(long)]
     pub(crate) stay: bool,

@@ -26,6 +26,15 @@ pub(crate) struct Node {
     #[arg(long, value_name = "SOCKET", requires = "node")]
     pub(crate) cni_socket: Option<PathBuf>,
 
+    /// A folder of the node, in memory, in which keys and views outlive the pod of this proxy: the next one goes on with them
+    /// while the control plane is away. Where it is on a disk, all is kept in --state
+    #[arg(long, value_name = "DIR", requires_all = ["node", "state", "pod_uid"])]
+    pub(crate) node_state: Option<PathBuf>,
+
+    /// The UID of the pod of this proxy
+    #[arg(long, value_name = "UID", requires = "node_state")]
+    pub(crate) pod_uid: Option<String>,
+
     /// The node's folder of network plugins, where leno-cni is kept: /opt/cni/bin there
     #[arg(long, value_name = "DIR", requires_all = ["node", "cni_socket", "cni_conf"])]
     pub(crate) cni_bin: Option<PathBuf>,

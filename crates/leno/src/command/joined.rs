@@ -4,6 +4,7 @@ mod applications;
 pub(super) mod holding;
 mod inside;
 mod joining;
+pub(super) mod lasting;
 mod node;
 mod proving;
 mod running;
@@ -16,6 +17,7 @@ use std::future::pending;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use leno_admin::{self as admin, Ending, Question, Server};
@@ -28,6 +30,7 @@ use leno_telemetry::{AccessLog, Format, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::arguments::{
     self,
@@ -39,6 +42,7 @@ use crate::command::ending::{EndSignals, tell_cut};
 use crate::command::joined::applications::Applications;
 use crate::command::joined::holding::Held;
 use crate::command::joined::inside::Inside;
+use crate::command::joined::lasting::Lasting;
 use crate::command::joined::node::{Living, Node, Said};
 use crate::command::joined::running::{Running, Start};
 use crate::command::joined::wanted::Wanted;
@@ -52,7 +56,8 @@ use crate::terminal::{Line, Terminal};
 pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let wanted = Wanted::read(options)?;
     let options = &options.joined;
-    let following = wanted.following()?;
+    let mut lasting = wanted.lasting(terminal);
+    let following = wanted.following(lasting.as_ref())?;
     // While this thread is the only one.
     let inside = wanted.is_of_pod.then(|| Inside::take(&following.folder));
     let inside = inside.transpose()?;
@@ -65,8 +70,14 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
         inside.join(&following.folder)?;
         terminal.speak_of(&following.name);
     }
-    if let (Some(mesh), Some(file)) = (&options.join, &options.oidc_token) {
-        let joining = joining::join(mesh, file, &following.folder, &clocks, terminal);
+    if let Some(token) = &following.token {
+        let joining = joining::join(
+            token,
+            &following.folder,
+            lasting.as_mut(),
+            &clocks,
+            terminal,
+        );
         if !runtime.block_on(joining)? {
             return Ok(Answer::Fine);
         }
@@ -105,7 +116,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     let mut collecting = Collecting::of(&telemetry);
     let placer = follower.placer();
     let living = Living::default();
-    let of_pods = wanted.of_pods(&following.folder);
+    let of_pods = wanted.of_pods(&following.folder, lasting.as_ref());
     let own = (follower.voucher(), &of_pods, &living);
     let of_node = wanted
         .node
@@ -162,6 +173,7 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
             let Some((node, keyring, asker)) = of_node else {
                 return pending().await;
             };
+            let seen_too = seen.clone();
             let node = Node::new(node, &running, keyring, (asker, placer), own, seen);
             let tell = |said| {
                 let line = match said {
@@ -170,8 +182,15 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
                 };
                 terminal.borrow_mut().tell(line);
             };
+            let clearing = async {
+                match &lasting {
+                    Some(lasting) => clear(lasting, seen_too).await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
                 failed = node.run(tell) => failed,
+                never = clearing => match never {},
                 // Pods that come then are a newer proxy's.
                 () = running.begins_to_end() => pending().await,
             }
@@ -208,6 +227,23 @@ pub(crate) fn run(options: &arguments::Proxy, terminal: &mut Terminal) -> anyhow
     }
     Ok(Answer::Fine)
 }
+
+/// Removes what other proxies of this node left that run no more, for as long as it is polled: once this one has a view of
+/// its own, nobody needs it.
+async fn clear(lasting: &Lasting, mut views: watch::Receiver<Option<Arc<View>>>) -> Infallible {
+    // Whoever says so lives as long as this.
+    drop(views.wait_for(Option::is_some).await);
+    let mut look = interval(CLEARING);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        // What cannot be removed now is tried again.
+        drop(lasting.clear());
+    }
+}
+
+/// How often it is looked for what others left.
+const CLEARING: Duration = Duration::from_secs(10);
 
 /// Lives until the proxy is told to end, has failed, or a newer process has taken its place: that is
 /// the succession.

@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::arguments::cluster::NodeRemove;
 use crate::command::Answer;
 use crate::command::ending::EndSignals;
+use crate::command::joined::lasting;
 use crate::terminal::{Line, Terminal};
 
 /// How long until it is tried again, and how long somebody at the socket has to be one.
@@ -45,7 +46,7 @@ async fn remove(options: &NodeRemove, terminal: &mut Terminal) -> anyhow::Result
         Options::default(),
     );
     let mut told = None;
-    while let Some(why) = not_removed(&mut keeper, &options.cni_socket, terminal).await {
+    while let Some(why) = not_removed(&mut keeper, options, terminal).await {
         if told.as_ref() != Some(&why) {
             terminal.tell(Line::new().doubtful("waiting ").plain(&why));
         }
@@ -68,15 +69,22 @@ async fn remove(options: &NodeRemove, terminal: &mut Terminal) -> anyhow::Result
 /// Takes the plugin away; why that has to wait, if it has to.
 async fn not_removed(
     keeper: &mut Keeper,
-    socket: &Path,
+    options: &NodeRemove,
     terminal: &mut Terminal,
 ) -> Option<String> {
+    let socket = options.cni_socket.as_path();
     // One that is too busy to take a call lives, too.
     if !matches!(
         timeout(AGAIN, UnixStream::connect(socket)).await,
         Ok(Err(_))
     ) {
         return Some(format!("a proxy answers at {}", socket.display()));
+    }
+    // Before anything else goes: a proxy that ends serves what it has to its end.
+    match lasting::remove(&options.node_state) {
+        Ok(true) => {}
+        Ok(false) => return Some("a proxy has not ended".to_owned()),
+        Err(why) => return Some(format!("{}: {why}", options.node_state.display())),
     }
     let (changes, missing) = keeper.remove();
     for change in changes {

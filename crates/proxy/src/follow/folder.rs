@@ -3,6 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `joined` | the control plane's address, and whom this proxy proves to be |
+//! | `inherited` | that somebody else joined here, who runs no more, and this proxy has not yet |
 //! | `NAME.key`, `NAME.pem` | a private key (mode 0600) and its chain, for each identity |
 //! | `bundle.pem` | the roots of the own trust domain |
 //! | `time` | mesh time at the host's boot, for as long as that boot lasts |
@@ -17,15 +18,16 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use leno_channel::files::{
     BadFile, read_certificates, read_credential, write_certificates, write_key,
 };
 use leno_channel::peer_name;
-use leno_identity::{Boot, Credential, Told};
+use leno_identity::{Boot, Credential, Fingerprint, Told};
 use leno_model::view::WorkloadId;
 use leno_model::{Code, Name, Namespace, SpiffeId, Wall};
+use leno_wire::MeshAddress;
 use tokio::sync::watch;
 
 /// The folder. A clone is the same.
@@ -49,6 +51,9 @@ pub(super) struct Joined {
     pub(super) own: SpiffeId,
     pub(super) roots: Vec<Vec<u8>>,
 }
+
+/// See [`Folder::inherit`].
+const INHERITED: &str = "inherited";
 
 /// The largest view that is read.
 const LARGEST_VIEW: u64 = 512 << 20;
@@ -102,7 +107,36 @@ impl Folder {
         self.keep(credential)?;
         write_certificates(&self.path.join("bundle.pem"), &joined.roots)?;
         let Joined { address, own, .. } = joined;
-        self.write("joined", format!("{address}\n{own}\n").as_bytes())
+        self.write("joined", format!("{address}\n{own}\n").as_bytes())?;
+        match fs::remove_file(self.path.join(INHERITED)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// Lets what is here be another's from here on, if it is of this mesh: who takes it up goes on by it, and joins by
+    /// evidence of its own before it follows the control plane.
+    pub fn inherit(&self, mesh: &MeshAddress) -> io::Result<bool> {
+        let is_root = |root: &Vec<u8>| Fingerprint::of(root).0 == mesh.fingerprint;
+        let is_of_mesh = |joined: Joined| {
+            joined.own.trust_domain == mesh.trust_domain && joined.roots.iter().any(is_root)
+        };
+        let may_be = self.joined().is_ok_and(is_of_mesh);
+        if may_be {
+            self.write(INHERITED, b"")?;
+        }
+        Ok(may_be)
+    }
+
+    /// Whether somebody else has joined here, and nobody since.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.path.join(INHERITED).exists()
+    }
+
+    /// When the last view was kept, or somebody joined.
+    pub fn changed(&self) -> Option<SystemTime> {
+        let changed = |name: &str| fs::metadata(self.path.join(name)).ok()?.modified().ok();
+        ["view", "joined"].into_iter().filter_map(changed).max()
     }
 
     /// Keeps the roots that are judged by from here on.

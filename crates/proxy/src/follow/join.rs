@@ -1,7 +1,7 @@
 //! The first certificate of a proxy, for evidence of who it is.
 
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use leno_channel::grpc::{self, Line, Proven, Status, StatusCode};
 use leno_channel::{Clocks, HandshakeFailure, generate_key, words};
@@ -24,6 +24,25 @@ pub enum Shown<'a> {
     Jwt(&'a MeshAddress, &'a str),
     /// The process that runs it, at this socket of a control plane on the same host.
     Process(&'a Path),
+}
+
+/// A token of somebody else to a mesh, in a file that whoever gives it keeps young.
+#[derive(Clone, Debug)]
+pub struct TokenFile {
+    /// The mesh.
+    pub mesh: MeshAddress,
+    /// Where the token is.
+    pub path: PathBuf,
+}
+
+impl TokenFile {
+    /// [`join()`] by the token that is there now.
+    pub async fn join(&self, folder: &Path, clocks: Clocks) -> Result<SpiffeId, NotJoined> {
+        let token = fs::read_to_string(&self.path);
+        let token = token.map_err(|why| NotJoined::Unreadable(self.path.clone(), why))?;
+        let shown = Shown::Jwt(&self.mesh, token.trim());
+        join(shown, &Wanted::default(), folder, clocks).await
+    }
 }
 
 /// Whom a proxy wants to act as, where what it shows leaves a choice.
@@ -164,6 +183,9 @@ pub enum NotJoined {
     /// What was issued cannot be used.
     #[error("what was issued cannot be used: {0}")]
     NotFit(#[from] BadCredential),
+    /// What is to be shown cannot be read.
+    #[error("{} cannot be read: {_1}", _0.display())]
+    Unreadable(PathBuf, io::Error),
     /// It could not be kept on disk.
     #[error("what was issued could not be kept: {0}")]
     NotKept(io::Error),
@@ -177,6 +199,7 @@ impl NotJoined {
             Self::NotLetIn(code, _) => *code,
             Self::Refused(_) | Self::Away(_) | Self::Misfit(_) | Self::NotKept(_) => Code::D001,
             Self::NotFit(_) => Code::T010,
+            Self::Unreadable(..) => Code::C010,
         }
     }
 }

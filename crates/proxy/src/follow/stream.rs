@@ -155,6 +155,7 @@ impl Follower {
         &mut self,
         tell: &mut impl FnMut(&Event),
     ) -> Result<(Line, Validity, JoinHandle<()>), String> {
+        self.join_as_itself(tell).await?;
         self.be_readmitted(tell).await?;
         open_line(&self.keyring, &self.holder.identity, &self.address).await
     }

@@ -24,7 +24,7 @@ fn on_the_node(cluster: &Cluster, script: &str) -> String {
 }
 
 /// The number of the process of the pod that a Deployment has one of.
-fn process(cluster: &Cluster, deployment: &str) -> String {
+pub(crate) fn process(cluster: &Cluster, deployment: &str) -> String {
     let script = format!("pgrep -f -- '[-]-pod-process.*--workload shop/{deployment}-'");
     let found = || {
         let found = on_the_node(cluster, &script);
@@ -90,7 +90,7 @@ fn what_ends_the_process_of_one_pod_touches_no_other() {
         assert_eq!(own("leno-worker", "NoNewPrivs"), "1");
         let root = format!("/proc/{process}/root");
         let keys = format!(
-            "ls {root}/var/lib/leno/proxy-pods {root}/var/run/secrets/leno.dev -1 | grep -v '^/'"
+            "ls {root}/run/leno/node/*/proxy-pods {root}/var/run/secrets/leno.dev -1 | grep -v '^/'"
         );
         let keys = on_the_node(&cluster, &keys);
         assert_eq!(keys, uid, "it sees the keys of others");

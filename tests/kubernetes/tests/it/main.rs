@@ -16,6 +16,7 @@ mod ipv6;
 mod isolated;
 mod kept;
 mod killed;
+mod lasting;
 mod node;
 mod node_proxy;
 mod nodes;

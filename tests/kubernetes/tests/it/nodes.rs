@@ -136,6 +136,7 @@ fn a_pod_waits_for_its_nodes_proxy_and_nodes_are_left_as_they_were() {
     let is_as_before = |pod_of_then: &str| {
         assert_eq!(on_node(&cluster, &format!("cat {FILE}")), before);
         assert_eq!(on_node(&cluster, "ls /opt/cni/bin | grep leno || true"), "");
+        assert_eq!(on_node(&cluster, "ls /run/leno"), "");
         cluster.apply(&pod("default", pod_of_then)).unwrap();
         runs(&cluster, "default", pod_of_then);
     };

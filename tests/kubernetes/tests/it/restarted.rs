@@ -70,7 +70,7 @@ enum Meanwhile {
 }
 
 /// Lets so many control planes run, and waits until they do.
-fn control(cluster: &Cluster, count: u32) {
+pub(crate) fn control(cluster: &Cluster, count: u32) {
     let scale = format!("scale -n leno-system deployment/leno-control --replicas={count}");
     cluster.ask(&scale.split(' ').collect::<Vec<_>>()).unwrap();
     let pods = ["get", "pods", "-n", "leno-system", "-o", "name"];
@@ -179,6 +179,6 @@ fn until_served(cluster: &Cluster) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a figure is read off the clock")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }

@@ -1,26 +1,25 @@
 //! A proxy that nobody has let in yet: it shows what proves it until somebody does.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use leno_proxy::{Clocks, follow};
-use leno_wire::MeshAddress;
+use leno_proxy::Clocks;
+use leno_proxy::follow::{self, TokenFile};
 
 use crate::command::ending::EndSignals;
+use crate::command::joined::lasting::Lasting;
 use crate::terminal::{Line, Terminal};
 
 /// How long until it is tried again: at first, and at most.
 const AGAIN: Duration = Duration::from_millis(500);
 const AT_MOST: Duration = Duration::from_secs(10);
 
-/// Joins the mesh, showing the token in `file`, unless that was done in `folder` before. Says why that fails, whenever
-/// the reason is another one; `false` if the proxy is told to end meanwhile.
+/// Joins the mesh, showing `token`, unless that was done in `folder` before, or what an earlier proxy of this node left
+/// can be taken up. Says why that fails, whenever the reason is another one; `false` if the proxy is told to end meanwhile.
 pub(super) async fn join(
-    mesh: &MeshAddress,
-    file: &Path,
+    token: &TokenFile,
     folder: &Path,
+    mut lasting: Option<&mut Lasting>,
     clocks: &Clocks,
     terminal: &mut Terminal,
 ) -> anyhow::Result<bool> {
@@ -30,15 +29,22 @@ pub(super) async fn join(
     let mut signals = EndSignals::new()?;
     let (mut again, mut told) = (AGAIN, None);
     loop {
+        // Who has left it may end at any time.
+        let taken = lasting.as_mut().map(|it| it.take_up(&token.mesh));
+        if taken.transpose()? == Some(true) {
+            let line = Line::new().good("takes up");
+            terminal.tell(line.plain("  what an earlier proxy of this node left"));
+            return Ok(true);
+        }
         let tried = tokio::select! {
-            tried = try_once(mesh, file, folder, clocks) => tried,
+            tried = token.join(folder, clocks.clone()) => tried,
             () = signals.next() => return Ok(false),
         };
         let Err(why) = tried else {
-            terminal.tell(Line::new().good("joined ").strong(&mesh.trust_domain));
+            terminal.tell(Line::new().good("joined ").strong(&token.mesh.trust_domain));
             return Ok(true);
         };
-        let why = format!("{why:#}");
+        let why = format!("{} {}: {why}", why.code(), why.code().slug());
         if told.as_ref() != Some(&why) {
             terminal.tell(
                 Line::new()
@@ -53,21 +59,4 @@ pub(super) async fn join(
             () = signals.next() => return Ok(false),
         }
     }
-}
-
-async fn try_once(
-    mesh: &MeshAddress,
-    file: &Path,
-    folder: &Path,
-    clocks: &Clocks,
-) -> anyhow::Result<()> {
-    let token = fs::read_to_string(file);
-    let token = token.with_context(|| format!("cannot read {}", file.display()))?;
-    let shown = follow::Shown::Jwt(mesh, token.trim());
-    let joined = follow::join(shown, &follow::Wanted::default(), folder, clocks.clone()).await;
-    let joined = joined.map_err(|why| {
-        let code = why.code();
-        anyhow::anyhow!("{code} {}: {why}", code.slug())
-    });
-    joined.map(drop)
 }

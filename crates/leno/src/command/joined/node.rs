@@ -42,6 +42,7 @@ use crate::command::joined::node::processes::Processes;
 use crate::command::joined::node::proofs::Proofs;
 use crate::command::joined::running::Running;
 
+pub(super) use crate::command::joined::node::left_over::is_uid;
 pub(super) use crate::command::joined::node::pod::listeners;
 pub(super) use crate::command::joined::node::processes::{Living, Settings};
 

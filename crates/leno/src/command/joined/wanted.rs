@@ -9,13 +9,15 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum as _;
 use leno_host::cpu::Cpu;
 use leno_model::view::{PortRef, WorkloadId};
-use leno_model::{Namespace, Network, ServiceName};
-use leno_proxy::follow::Following;
+use leno_model::{Code, Namespace, Network, ServiceName};
+use leno_proxy::follow::{Following, TokenFile};
 use leno_proxy::{Door, Listener, Place, Settings};
 
 use crate::arguments::{self, at::At, fleet::Joined};
+use crate::command::joined::lasting::Lasting;
 use crate::command::joined::node;
 use crate::command::{host, proxy, seed};
+use crate::terminal::{Line, Terminal};
 use crate::up::meant_in;
 
 /// How long live connections may go on once the proxy is told to end, if nothing is said.
@@ -57,8 +59,21 @@ impl<'a> Wanted<'a> {
         })
     }
 
+    /// Where keys and views outlive the pod of a node's proxy, if they are to; that they cannot is told.
+    pub(super) fn lasting(&self, terminal: &mut Terminal) -> Option<Lasting> {
+        let node = self.node?;
+        let (all, pod) = node.node_state.as_ref().zip(node.pod_uid.as_ref())?;
+        let opened = Lasting::open(all, pod);
+        let told = |why: &anyhow::Error| {
+            let (code, slug, all) = (Code::H027, Code::H027.slug(), all.display());
+            let line = Line::new().bad("✗ ");
+            terminal.tell(line.plain(format_args!("{code} {slug}: {all}: {why:#}")));
+        };
+        opened.inspect_err(told).ok()
+    }
+
     /// Whom the proxy follows, and as whom.
-    pub(super) fn following(&self) -> anyhow::Result<Following> {
+    pub(super) fn following(&self, lasting: Option<&Lasting>) -> anyhow::Result<Following> {
         let Self {
             options, workloads, ..
         } = self;
@@ -77,9 +92,17 @@ impl<'a> Wanted<'a> {
         let tunnel = tunnel.or_else(|| is_of_node.then_some(Ok(node::TUNNEL)));
         Ok(Following {
             name: name.unwrap_or_else(|| "proxy".to_owned()),
-            folder: options.state.clone().map_or_else(host::identity, Ok)?,
+            folder: match lasting {
+                Some(lasting) => lasting.state(),
+                None => options.state.clone().map_or_else(host::identity, Ok)?,
+            },
             workloads: workloads.iter().cloned().collect(),
             tunnel: tunnel.transpose()?,
+            token: options
+                .join
+                .clone()
+                .zip(options.oidc_token.clone())
+                .map(|(mesh, path)| TokenFile { mesh, path }),
             seed: seed(),
         })
     }
@@ -91,7 +114,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// How the processes of pods are run that this proxy of a node starts; `folder` is its own.
-    pub(super) fn of_pods(&self, folder: &Path) -> node::Settings {
+    pub(super) fn of_pods(&self, folder: &Path, lasting: Option<&Lasting>) -> node::Settings {
         let Self {
             options, ending, ..
         } = self;
@@ -137,6 +160,7 @@ impl<'a> Wanted<'a> {
                 .map(Path::to_owned)
                 .into_iter()
                 .chain(plugins.cloned())
+                .chain(lasting.map(|lasting| lasting.all().to_owned()))
                 .collect(),
             arguments,
             drain: lame_duck + ending.drain.unwrap_or(DRAIN),

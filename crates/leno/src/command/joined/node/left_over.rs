@@ -34,7 +34,7 @@ impl LeftOver {
 }
 
 /// Whether a text may be the UID of a pod, and the name of a folder.
-pub(super) fn is_uid(text: &str) -> bool {
+pub(in crate::command::joined) fn is_uid(text: &str) -> bool {
     let mut letters = text.chars();
     !text.is_empty() && letters.all(|it| it.is_ascii_alphanumeric() || it == '-')
 }

@@ -557,9 +557,11 @@ pub(crate) fn away(center: &Center, members: &[Member]) -> Vec<condition::Away> 
         let pod = pods.get(&(id.namespace.clone(), id.name.clone()));
         pod.is_none_or(|pod| pod.is_ready())
     };
+    // A pod may have gone while nobody was there to see it.
+    let is_there = |id: &WorkloadId| edition.mesh.instances.contains_key(id);
     reported
         .into_iter()
-        .filter(|id| !here.contains(id) && is_called(id))
+        .filter(|id| !here.contains(id) && is_called(id) && is_there(id))
         .map(|workload| condition::Away {
             since: center.fleet.gone(&workload),
             revoked: revoked(&workload),

@@ -77,7 +77,13 @@ impl<'a> Modes<'a> {
     pub(crate) fn of_node(&self, pod: &Pod) -> Option<Arc<view::Pod>> {
         let has_other = pod.has_proxy || pod.is_on_host;
         let is_of_node = !has_other && self.mode(pod) == Some(NODE);
-        is_of_node.then(|| reached(pod, self.own_process(pod)))
+        is_of_node.then(|| {
+            let resolver = pod.resolver.clone();
+            Arc::new(view::Pod {
+                resolver,
+                ..reached(pod, self.own_process(pod))
+            })
+        })
     }
 
     /// The process of its own that a pod gets: as it asks for itself, else as the mesh says.
@@ -112,7 +118,7 @@ pub(crate) fn sidecars(pods: &Pods) -> Sidecars {
                 name: name.clone(),
             };
             let of_node = sidecars.entry(node.clone()).or_default();
-            Arc::make_mut(of_node).insert(id, reached(pod, None));
+            Arc::make_mut(of_node).insert(id, Arc::new(reached(pod, None)));
         }
     }
     sidecars
@@ -134,7 +140,7 @@ pub(crate) fn turn(sidecars: &mut Sidecars, id: &WorkloadId, was: Option<&Pod>, 
     }
     if let (Some(node), Some(pod)) = (node(is), is) {
         let of_node = sidecars.entry(node).or_default();
-        Arc::make_mut(of_node).insert(id.clone(), reached(pod, None));
+        Arc::make_mut(of_node).insert(id.clone(), Arc::new(reached(pod, None)));
     }
 }
 
@@ -144,12 +150,14 @@ fn has_own_proxy(pod: &Pod) -> bool {
 }
 
 /// What the proxy of its node needs to know of a pod to reach into its network.
-fn reached(pod: &Pod, own_process: Option<OwnProcess>) -> Arc<view::Pod> {
-    Arc::new(view::Pod {
+fn reached(pod: &Pod, own_process: Option<OwnProcess>) -> view::Pod {
+    view::Pod {
         uid: pod.uid.clone(),
         left_out: left_out(pod, |_, _| {}),
         own_process,
-    })
+        // A proxy in the pod asks whom its container does.
+        resolver: None,
+    }
 }
 
 /// Says which annotations of pods cannot be read.

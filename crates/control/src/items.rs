@@ -205,6 +205,9 @@ fn workload(workload: &Workload) -> Item {
     {
         items.push(Item::new("carried by", own.to_string()).by(&own.origin));
     }
+    if let Some(resolver) = workload.pod.as_ref().and_then(|pod| pod.resolver.as_ref()) {
+        items.push(Item::new("other names asked of", resolver.to_string()));
+    }
     Item::new(
         format!("workload {}", workload.id),
         format!("acts as {}", workload.identity),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{ApiResource, Object, ObjectMeta};
-use leno_model::view::{Check, Locality, Probe, State};
+use leno_model::view::{Check, Locality, NameServers, Probe, Resolver, State};
 use leno_model::{Name, Namespace};
 use leno_resources::pod::{
     ISOLATION, MIRROR, Pod, PodProbe, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
@@ -25,9 +25,17 @@ pub(crate) struct Spec {
     service_account_name: Option<String>,
     node_name: Option<String>,
     host_network: bool,
+    dns_policy: Option<String>,
+    dns_config: Option<DnsConfig>,
     readiness_gates: Vec<Gate>,
     containers: Vec<Container>,
     init_containers: Vec<Container>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct DnsConfig {
+    nameservers: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -165,6 +173,7 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
         ports: ports(&told.spec),
         has_proxy: told.spec.init_containers.iter().any(|it| it.name == PROXY),
         is_on_host: told.spec.host_network,
+        resolver: resolver(&told.spec),
         probes: probes(&told.spec),
         hosts: parsed(&status.hosts),
         addresses: parsed(&status.addresses),
@@ -179,6 +188,21 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
     pod.meta.annotations = texts(told.metadata.annotations);
     pod.meta.annotations.retain(|key, _| is_read(key));
     Some(pod)
+}
+
+/// Whom a pod asks for names, as the kubelet writes it into its containers; nothing where that is the cluster's name servers
+/// alone.
+fn resolver(spec: &Spec) -> Option<Resolver> {
+    let first = match (spec.dns_policy.as_deref(), spec.host_network) {
+        (Some("None"), _) => NameServers::Nobody,
+        (Some("Default"), _) | (Some("ClusterFirst") | None, true) => NameServers::Node,
+        (Some(_) | None, _) => NameServers::Cluster,
+    };
+    let own = spec.dns_config.iter().flat_map(|said| &said.nameservers);
+    let own = own.filter_map(|server| Some(server.parse::<IpAddr>().ok()?.to_canonical()));
+    let more: Vec<_> = own.take(Resolver::MOST).collect();
+    let is_plain = first == NameServers::Cluster && more.is_empty();
+    (!is_plain).then_some(Resolver { first, more })
 }
 
 /// Whether a pod takes calls. What its node says last is that its containers, and what else it waits for, are ready; who
@@ -440,6 +464,46 @@ mod tests {
         // Nobody is taken for a pod that the API server has made.
         let other = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d";
         check(&format!(r#""kubernetes.io/config.mirror": "{other}""#), own);
+    }
+
+    #[test]
+    fn whom_a_pod_asks_for_names_is_what_the_kubelet_writes_for_it() {
+        let config = r#""dnsConfig": {"nameservers": ["10.0.0.53", "nonsense", "fd00::53"], "searches": ["a"]}"#;
+        for (spec, expect) in [
+            (String::new(), ""),
+            (r#""dnsPolicy": "ClusterFirst""#.to_owned(), ""),
+            (
+                r#""dnsPolicy": "ClusterFirst", "hostNetwork": true"#.to_owned(),
+                "its node's name servers",
+            ),
+            (
+                r#""dnsPolicy": "ClusterFirstWithHostNet", "hostNetwork": true"#.to_owned(),
+                "",
+            ),
+            (
+                r#""dnsPolicy": "Default""#.to_owned(),
+                "its node's name servers",
+            ),
+            (
+                format!(r#""dnsPolicy": "Default", {config}"#),
+                "its node's name servers, then 10.0.0.53, fd00::53",
+            ),
+            (
+                format!(r#""dnsPolicy": "None", {config}"#),
+                "10.0.0.53, fd00::53",
+            ),
+            (
+                config.to_owned(),
+                "the cluster's name servers, then 10.0.0.53, fd00::53",
+            ),
+        ] {
+            let json = format!(
+                r#"{{"metadata": {{"namespace": "shop", "name": "web-1"}}, "spec": {{{spec}}}}}"#
+            );
+            let resolver = told(&json).unwrap().resolver;
+            let told = resolver.map_or_else(String::new, |it| it.to_string());
+            assert_eq!(told, expect, "{spec}");
+        }
     }
 
     #[test]

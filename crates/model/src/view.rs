@@ -23,7 +23,7 @@ pub use access::{
 };
 pub use isolation::{AddressBlock, At, Ingress, Isolation, Peers};
 pub use outbound::{Outbound, OutboundRule};
-pub use pod::{LeftOut, OwnProcess, Pod};
+pub use pod::{LeftOut, NameServers, OwnProcess, Pod, Resolver};
 pub use probe::{Check, Probe};
 pub use route::{
     Action, Backend, Cors, HeaderChanges, HeaderMatch, HostMatch, HttpMatch, Mirror, Named,

@@ -14,7 +14,7 @@ use leno_telemetry::{Edge, Event, Handshake, Party, Reporter, Security};
 use leno_traffic::{NoTunnel, Refusal, RefusedIdentity};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use crate::aim::party;
 use crate::pool::{TargetRef, Told, TunnelRef};
@@ -88,13 +88,41 @@ pub(crate) fn socket_for(netns: Option<&Netns>, to: SocketAddr) -> io::Result<Tc
             SocketAddr::V6(_) => TcpSocket::new_v6(),
         };
     };
-    let socket = netns.within(|| {
-        let kind = Type::STREAM.nonblocking();
-        Socket::new(Domain::for_address(to), kind, Some(Protocol::TCP))
-    })?;
-    socket.set_mark(PROXY_MARK)?;
+    let socket = uncaptured(netns, to, (Type::STREAM, Protocol::TCP))?;
     sign(&socket, to.ip())?;
     Ok(TcpSocket::from_std_stream(socket.into()))
+}
+
+/// A socket for datagrams to an address and from there, in a workload's network, where that is not captured, or in ours.
+pub(crate) async fn datagrams_from(netns: Option<&Netns>, to: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = match netns {
+        Some(netns) => {
+            let socket = uncaptured(netns, to, (Type::DGRAM, Protocol::UDP))?;
+            UdpSocket::from_std(socket.into())?
+        }
+        None => {
+            let any: IpAddr = match to {
+                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            UdpSocket::bind((any, 0)).await?
+        }
+    };
+    // It gets a port of its own.
+    socket.connect(to).await?;
+    Ok(socket)
+}
+
+/// A socket in a workload's network whose packets are known there as a proxy's.
+fn uncaptured(
+    netns: &Netns,
+    to: SocketAddr,
+    (kind, protocol): (Type, Protocol),
+) -> io::Result<Socket> {
+    let make = || Socket::new(Domain::for_address(to), kind.nonblocking(), Some(protocol));
+    let socket = netns.within(make)?;
+    socket.set_mark(PROXY_MARK)?;
+    Ok(socket)
 }
 
 /// Who asks for loopback means this machine, by whichever family it listens: a captured client had

@@ -1,9 +1,9 @@
 //! Names for captured workloads: those of the mesh are answered here, once the control plane has told what
-//! the view was never asked to hold; all others are asked of the host's own resolver.
+//! the view was never asked to hold; all others are asked of the host's own resolver, or of the one that a pod names.
 
 mod addresses;
 mod answer;
-mod host;
+pub(crate) mod host;
 
 use std::io;
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 
 use self::answer::{Asked, Names};
-use self::host::Transport;
+use self::host::{Servers, Transport};
 use crate::incoming;
 use crate::worker::Worker;
 
@@ -109,7 +109,7 @@ async fn find_out(
             question
         }
     };
-    let answer = forward(worker, &forwarded, transport).await;
+    let answer = forward(worker, workload, &forwarded, transport).await;
     remember(worker, workload, &answer);
     Some(answer)
 }
@@ -147,11 +147,34 @@ fn ask(worker: &Worker, question: &[u8], workload: &WorkloadId, transport: Trans
     answer::answer(question, &names, transport)
 }
 
-/// Asks the host's resolver, and answers that it failed if it does, or too many ask already.
-async fn forward(worker: &Worker, question: &answer::Question, transport: Transport) -> Vec<u8> {
+/// Whom `workload` asks for names that are not ours: the servers that its pod's own spec says, from its own network, or
+/// those of the host. What a container finds in its file is anybody's to write who is in it.
+fn servers(worker: &Worker, workload: &WorkloadId) -> Servers {
+    let table = worker.table();
+    let pod = table.view().workloads.get(workload);
+    let pod = pod.and_then(|workload| workload.pod.as_ref());
+    match pod.and_then(|pod| pod.resolver.as_ref()) {
+        None => Servers::of_host(),
+        Some(resolver) => Servers {
+            addresses: resolver.servers(&host::servers(), &worker.node_servers),
+            netns: worker.netns(workload),
+        },
+    }
+}
+
+/// Asks the resolver of `workload`, and answers that it failed if it does, or too many ask already.
+async fn forward(
+    worker: &Worker,
+    workload: &WorkloadId,
+    question: &answer::Question,
+    transport: Transport,
+) -> Vec<u8> {
     let id = worker.roll_id();
     let answered = match worker.forwarding.0.try_acquire() {
-        Ok(_permit) => host::ask(question, id, transport).await,
+        Ok(_permit) => {
+            let servers = servers(worker, workload);
+            servers.ask(question, id, transport).await
+        }
         Err(_) => Err(io::ErrorKind::ResourceBusy.into()),
     };
     answered.unwrap_or_else(|_| question.failed())
@@ -167,13 +190,13 @@ fn remember(worker: &Worker, workload: &WorkloadId, answer: &[u8]) {
     }
 }
 
-/// Asks the host's resolver whether `name` has an address like `ip`, as if `workload` had.
+/// Asks the resolver of `workload` whether `name` has an address like `ip`, as if that had.
 pub(crate) async fn look_up(worker: &Worker, workload: &WorkloadId, name: &HostName, ip: IpAddr) {
     let Some(question) = answer::Question::new(name, ip) else {
         return;
     };
     for transport in [Transport::Udp, Transport::Tcp] {
-        let answer = forward(worker, &question, transport).await;
+        let answer = forward(worker, workload, &question, transport).await;
         remember(worker, workload, &answer);
         if !host::is_truncated(&answer) {
             return;

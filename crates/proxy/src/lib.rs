@@ -51,7 +51,7 @@ mod worker;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -74,6 +74,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use asked::Witness;
 pub use cut::Cut;
+pub use dns::host::named_in as name_servers;
 pub use inside::Inside;
 pub use leno_channel::Clocks;
 pub use listen::{Door, Listener, Place};
@@ -107,6 +108,8 @@ pub struct Settings {
     pub drain: Duration,
     /// Whose place it takes.
     pub predecessor: Option<Predecessor>,
+    /// The name servers of the node whose pods it serves, for those that ask these.
+    pub node_servers: Vec<IpAddr>,
     /// Where dice begin. Different in each process.
     pub seed: u64,
 }
@@ -239,8 +242,10 @@ impl Proxy {
             lame_duck,
             drain,
             mut predecessor,
+            node_servers,
             seed,
         } = settings;
+        let node_servers: Arc<[IpAddr]> = node_servers.into();
         let ending = Ending { lame_duck, drain };
         let room = Room::new(limits.connections, limits.connections_of_peer);
         let buffered = limits.buffered / workers.get();
@@ -266,6 +271,7 @@ impl Proxy {
                 stalled: limits.stalled,
                 told: told.clone(),
                 proofs: proofs.clone(),
+                node_servers: node_servers.clone(),
                 seed: seed.wrapping_add(own as u64),
             };
             let (begin, has_begun) = std::sync::mpsc::channel();
@@ -565,6 +571,7 @@ mod tests {
             lame_duck: Duration::ZERO,
             drain: Duration::ZERO,
             predecessor: None,
+            node_servers: Vec::new(),
             seed: 1,
         };
         let keyring = Arc::new(Keyring::new(clocks.clock()));

@@ -73,6 +73,7 @@ pub(crate) struct Worker {
     pub(crate) lookups: Lookups,
     pub(crate) told: Arc<ToldNames>,
     pub(crate) proofs: Arc<Proofs>,
+    pub(crate) node_servers: Arc<[IpAddr]>,
     asker: RefCell<Option<Asker>>,
     entrances: RefCell<BTreeMap<WorkloadId, Rc<Entrance>>>,
     /// The network namespaces of workloads that we reach into.
@@ -121,6 +122,8 @@ pub(crate) struct Part {
     pub(crate) told: Arc<ToldNames>,
     /// What the process sends to see whether that comes.
     pub(crate) proofs: Arc<Proofs>,
+    /// The name servers of the node whose pods it serves.
+    pub(crate) node_servers: Arc<[IpAddr]>,
     /// Where its dice begin.
     pub(crate) seed: u64,
 }
@@ -170,6 +173,7 @@ impl Worker {
             lookups: Lookups::default(),
             told: part.told,
             proofs: part.proofs,
+            node_servers: part.node_servers,
             asker: RefCell::default(),
             entrances: RefCell::default(),
             networks: RefCell::default(),
@@ -782,6 +786,7 @@ pub(crate) mod tests {
                 stalled: Duration::MAX,
                 told: Arc::default(),
                 proofs: Arc::default(),
+                node_servers: Arc::default(),
                 seed: 1,
             },
         )

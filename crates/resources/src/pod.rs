@@ -4,7 +4,7 @@
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
-use leno_model::view::{Check, Locality, State};
+use leno_model::view::{Check, Locality, Resolver, State};
 use leno_model::{Name, Namespace, ObjectRef};
 
 use crate::object::Metadata;
@@ -69,6 +69,8 @@ pub struct Pod {
     pub has_proxy: bool,
     /// Whether it has the network of its node, and none of its own.
     pub is_on_host: bool,
+    /// Whom it asks for names. Without it, the cluster's name servers.
+    pub resolver: Option<Resolver>,
     /// The health checks that its node makes over HTTP.
     pub probes: Vec<PodProbe>,
     /// The addresses from which its node calls it.
@@ -102,6 +104,7 @@ impl Pod {
             ports: BTreeMap::new(),
             has_proxy: false,
             is_on_host: false,
+            resolver: None,
             probes: Vec::new(),
             hosts: Vec::new(),
             addresses: Vec::new(),

@@ -134,6 +134,7 @@ mod tests {
                 ..LeftOut::default()
             },
             own_process: None,
+            resolver: None,
         };
         for placed in [
             Placed::NotSeen,

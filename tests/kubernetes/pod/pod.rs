@@ -6,10 +6,12 @@
 //!   ends, and then says how many answers there were, and what was none; for a connection it waits so many milliseconds
 //! - `pod watch URL [PATIENCE]`: asks again and again, and says when an answer is another one than the one before, in
 //!   milliseconds since 1970; of an answer that is not 200, its status tells which it is
+//! - `pod names NAME ADDRESS`: a server of names that knows one, of IPv4, over UDP; says on standard output who asks for it
+//! - `pod look NAME`: prints the addresses that a name has
 //! - `pod pause`: does nothing, for whoever only holds namespaces
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,11 +28,14 @@ fn main() -> ExitCode {
         ["load", url, rate, patience] => load(url, rate, milliseconds(patience)),
         ["watch", url] => watch(url, Ok(PATIENCE)),
         ["watch", url, patience] => watch(url, milliseconds(patience)),
+        ["names", name, address] => names(name, address),
+        ["look", name] => look(name),
         ["pause"] => loop {
             thread::park();
         },
         _ => Err(io::Error::other(
-            "usage: pod serve PORT | get URL | load URL RATE [PATIENCE] | watch URL [PATIENCE] | pause",
+            "usage: pod serve PORT | get URL | load URL RATE [PATIENCE] | watch URL [PATIENCE] | names NAME ADDRESS | look NAME | \
+             pause",
         )),
     };
     match done {
@@ -68,6 +73,54 @@ fn answer(mut client: TcpStream) -> io::Result<()> {
         client,
         "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     )
+}
+
+/// Answers questions as RFC 1035 section 4 has them: there is no other name than the one.
+fn names(name: &str, address: &str) -> io::Result<()> {
+    let address: Ipv4Addr = address.parse().map_err(io::Error::other)?;
+    let mut known = Vec::new();
+    for label in name.split('.') {
+        known.push(u8::try_from(label.len()).map_err(io::Error::other)?);
+        known.extend(label.to_ascii_lowercase().bytes());
+    }
+    known.push(0);
+    let socket = UdpSocket::bind("[::]:53")?;
+    writeln!(io::stdout(), "knows {name}")?;
+    let mut question = [0; 512];
+    loop {
+        let (length, from) = socket.recv_from(&mut question)?;
+        let Some((head, asked)) = question[..length].split_first_chunk::<12>() else {
+            continue;
+        };
+        // The name ends with an empty label, and its type and class follow.
+        let Some(end) = asked.iter().position(|byte| *byte == 0) else {
+            continue;
+        };
+        let Some(kind) = asked.get(end + 1..end + 5) else {
+            continue;
+        };
+        let is_known = asked[..=end].to_ascii_lowercase() == known;
+        let has_address = is_known && kind == [0, 1, 0, 1];
+        let mut answer = head[..2].to_vec();
+        // An answer to a question that wished for recursion, which there is; 3: there is no such name.
+        answer.extend([0x81, if is_known { 0x80 } else { 0x83 }]);
+        answer.extend([0, 1, 0, u8::from(has_address), 0, 0, 0, 0]);
+        answer.extend(&asked[..end + 5]);
+        if has_address {
+            // The name of the question, for 5 seconds.
+            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4]);
+            answer.extend(address.octets());
+            writeln!(io::stdout(), "asked by {}", from.ip().to_canonical())?;
+        }
+        socket.send_to(&answer, from)?;
+    }
+}
+
+fn look(name: &str) -> io::Result<()> {
+    for address in (name, 0).to_socket_addrs()? {
+        writeln!(io::stdout(), "{}", address.ip())?;
+    }
+    Ok(())
 }
 
 fn get(url: &str) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use leno_compile::{Destination, Mesh, ViewOf, compile};
-use leno_model::view::{Access, Check, Locality, PortRef, State};
+use leno_model::view::{self, Access, Check, Locality, NameServers, PortRef, Resolver, State};
 use leno_model::{Name, Namespace, Network, Notes};
 use leno_resources::Resources;
 use leno_resources::pod::{Pod, PodProbe, Pods};
@@ -514,4 +514,34 @@ fn a_pod_has_a_process_of_its_own_if_it_or_the_mesh_asks_for_one() {
             "leno.dev/isolation: \"Shared\" is not \"Pod\", which is all that a pod can ask for";
         assert_eq!(told, [why]);
     }
+}
+
+#[test]
+fn the_proxy_of_a_node_is_told_whom_its_pods_ask_for_names() {
+    let labelled = "---\napiVersion: v1\nkind: Namespace\n\
+        metadata: {name: shop, labels: {leno.dev/dataplane-mode: node}}\n";
+    let named = Resolver {
+        first: NameServers::Nobody,
+        more: vec![[10, 0, 0, 53].into()],
+    };
+    let asking = |number, resolver| Pod {
+        resolver,
+        ..on("n1", pod("cart", number, "cart", 80))
+    };
+    let beside = Pod {
+        has_proxy: true,
+        ..asking(3, Some(named.clone()))
+    };
+    let pods = [asking(1, None), asking(2, Some(named)), beside];
+    let (mesh, _) = mesh(&format!("{SERVICES}{labelled}"), pods);
+    let told = |pod: &view::Pod| {
+        let resolver = pod.resolver.as_ref().map(ToString::to_string);
+        resolver.unwrap_or_else(|| "the cluster's".to_owned())
+    };
+    let served = mesh.nodes["n1"].iter();
+    let served = served.map(|id| told(mesh.instances[id].workload.pod.as_ref().unwrap()));
+    assert_eq!(served.collect::<Vec<_>>(), ["the cluster's", "10.0.0.53"]);
+    // The proxy in a pod asks whom its container does.
+    let beside = mesh.sidecars["n1"].values().map(|pod| told(pod));
+    assert_eq!(beside.collect::<Vec<_>>(), ["the cluster's"]);
 }

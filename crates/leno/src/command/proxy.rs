@@ -325,6 +325,7 @@ impl Fixed {
             network: Network::default_network(),
             limits: self.limits(limits)?,
             lame_duck: ending.lame_duck.unwrap_or(self.described.lame_duck),
+            node_servers: Vec::new(),
             drain: ending.drain.unwrap_or(self.described.drain),
             predecessor: None,
             seed: super::seed(),

@@ -507,6 +507,7 @@ impl Front {
             network: Network::default_network(),
             limits: Limits::of(connections()?),
             lame_duck: Duration::ZERO,
+            node_servers: Vec::new(),
             predecessor: None,
             drain: DRAIN,
             seed: seed(),

@@ -1,20 +1,20 @@
-//! Questions to the host's own resolver, as `/etc/resolv.conf` names it.
+//! Questions to servers of names: the host's own, as `/etc/resolv.conf` names them, or those of a pod.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType};
+use leno_host::Netns;
+use leno_model::view::Resolver;
 use leno_traffic::naming;
-use tokio::net::{TcpStream, UdpSocket};
 
 use super::answer::Question;
+use crate::connect::{connect_from, datagrams_from};
 
 /// How long a server has for its answer. An application waits for 5 s before it asks again.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// How many servers are asked, as resolv.conf(5) has it.
-const MOST_SERVERS: usize = 3;
 
 /// The largest datagram that is taken for an answer.
 const LONGEST_ANSWER: usize = 4096;
@@ -28,45 +28,61 @@ pub(super) enum Transport {
     Tcp,
 }
 
-/// Asks the servers one after the other, under an `id` of our own; the first answer is the one,
-/// and carries the id of the question.
-pub(super) async fn ask(
-    question: &Question,
-    id: [u8; 2],
-    transport: Transport,
-) -> io::Result<Vec<u8>> {
-    let mut bytes = question.bytes.clone();
-    let theirs = exchange_id(&mut bytes, id)?;
-    // It is read each time: the host may have joined another network meanwhile.
-    let config = std::fs::read_to_string(RESOLV_CONF).unwrap_or_default();
-    for server in servers(&config) {
-        let answer = async {
-            match transport {
-                Transport::Udp => ask_udp(question, &bytes, id, server).await,
-                Transport::Tcp => ask_tcp(question, &bytes, id, server).await,
-            }
-        };
-        if let Ok(Ok(mut answer)) = tokio::time::timeout(PATIENCE, answer).await {
-            exchange_id(&mut answer, theirs)?;
-            return Ok(answer);
+/// Servers, and where they are asked from.
+pub(super) struct Servers {
+    pub(super) addresses: Vec<IpAddr>,
+    /// The network of a workload; ours, if there is none.
+    pub(super) netns: Option<Arc<Netns>>,
+}
+
+impl Servers {
+    /// Those of the host. It is read each time: the host may have joined another network meanwhile.
+    pub(super) fn of_host() -> Self {
+        Self {
+            addresses: servers(),
+            netns: None,
         }
     }
-    Err(io::ErrorKind::TimedOut.into())
+
+    /// Asks them one after the other, under an `id` of our own; the first answer is the one, and carries the id of the
+    /// question.
+    pub(super) async fn ask(
+        &self,
+        question: &Question,
+        id: [u8; 2],
+        transport: Transport,
+    ) -> io::Result<Vec<u8>> {
+        let mut bytes = question.bytes.clone();
+        let theirs = exchange_id(&mut bytes, id)?;
+        let netns = self.netns.as_deref();
+        for server in &self.addresses {
+            let server = SocketAddr::new(*server, PORT);
+            let answer = async {
+                match transport {
+                    Transport::Udp => ask_udp(question, &bytes, id, (netns, server)).await,
+                    Transport::Tcp => ask_tcp(question, &bytes, id, (netns, server)).await,
+                }
+            };
+            if let Ok(Ok(mut answer)) = tokio::time::timeout(PATIENCE, answer).await {
+                exchange_id(&mut answer, theirs)?;
+                return Ok(answer);
+            }
+        }
+        Err(io::ErrorKind::TimedOut.into())
+    }
 }
+
+/// Where servers of names are asked.
+const PORT: u16 = 53;
 
 async fn ask_udp(
     question: &Question,
     bytes: &[u8],
     id: [u8; 2],
-    server: SocketAddr,
+    (netns, server): (Option<&Netns>, SocketAddr),
 ) -> io::Result<Vec<u8>> {
-    let any: IpAddr = match server {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
     // A port of its own for each question is what keeps forged answers out (RFC 5452 section 9.2).
-    let socket = UdpSocket::bind((any, 0)).await?;
-    socket.connect(server).await?;
+    let socket = datagrams_from(netns, server).await?;
     socket.send(bytes).await?;
     let mut answer = vec![0; LONGEST_ANSWER];
     loop {
@@ -82,9 +98,9 @@ async fn ask_tcp(
     question: &Question,
     bytes: &[u8],
     id: [u8; 2],
-    server: SocketAddr,
+    (netns, server): (Option<&Netns>, SocketAddr),
 ) -> io::Result<Vec<u8>> {
-    let mut tcp = TcpStream::connect(server).await?;
+    let mut tcp = connect_from(netns, server).await?;
     super::write(&mut tcp, bytes).await?;
     let answer = super::read(&mut tcp).await?;
     if answers(question, &answer, id) {
@@ -126,19 +142,24 @@ fn searches_cluster(config: &str) -> bool {
     lines.any(|mut words| words.next() == Some("search") && words.any(naming::is_of_cluster))
 }
 
-/// The servers that a resolv.conf(5) names; without any, the one on this machine.
-fn servers(config: &str) -> Vec<SocketAddr> {
+/// The servers of the host; without any, the one on this machine.
+pub(super) fn servers() -> Vec<IpAddr> {
+    let config = std::fs::read_to_string(RESOLV_CONF).unwrap_or_default();
+    let named = named_in(&config);
+    match named.is_empty() {
+        true => vec![Ipv4Addr::LOCALHOST.into()],
+        false => named,
+    }
+}
+
+/// The servers that a resolv.conf(5) names.
+pub fn named_in(config: &str) -> Vec<IpAddr> {
     let named = config.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         let is_server = words.next() == Some("nameserver");
-        let ip: IpAddr = words.next().filter(|_| is_server)?.parse().ok()?;
-        Some(SocketAddr::new(ip, 53))
+        words.next().filter(|_| is_server)?.parse().ok()
     });
-    let servers = named.take(MOST_SERVERS).collect::<Vec<_>>();
-    if servers.is_empty() {
-        return vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 53)];
-    }
-    servers
+    named.take(Resolver::MOST).collect()
 }
 
 #[cfg(test)]
@@ -159,15 +180,12 @@ mod tests {
     #[test]
     fn servers_are_those_that_the_file_names() {
         let read = |config| {
-            let servers = servers(config).into_iter();
+            let servers = named_in(config).into_iter();
             servers.map(|server| server.to_string()).collect::<Vec<_>>()
         };
-        assert_eq!(read(""), ["127.0.0.1:53"]);
+        assert_eq!(read(""), [""; 0]);
         let config = "# nameserver 1.1.1.1\nsearch example\n nameserver 10.0.0.53\n\
              nameserver fd00::53\nnameserver nonsense\nnameserver 10.0.0.54\nnameserver 10.0.0.55";
-        assert_eq!(
-            read(config),
-            ["10.0.0.53:53", "[fd00::53]:53", "10.0.0.54:53"]
-        );
+        assert_eq!(read(config), ["10.0.0.53", "fd00::53", "10.0.0.54"]);
     }
 }

@@ -3,9 +3,11 @@
 use alloc::{string::String, vec::Vec};
 
 use leno_model::Ports;
-use leno_model::view::{LeftOut, OwnProcess, Pod};
+use leno_model::view::{LeftOut, NameServers, OwnProcess, Pod, Resolver};
 
-use crate::carried::{Carried, Misfit, from_list, from_option, port, required, to_list};
+use crate::carried::{
+    Carried, Misfit, carried_enum, from_list, from_option, port, required, to_list,
+};
 use crate::part::access::IpBlockMessage;
 use crate::part::word::OriginMessage;
 
@@ -21,6 +23,19 @@ pub(crate) struct PodMessage {
     outbound_blocks: Vec<IpBlockMessage>,
     #[prost(message, optional, tag = "5")]
     own_process: Option<OwnProcessMessage>,
+    /// Who does not know it asks the cluster's name servers.
+    #[prost(message, optional, tag = "6")]
+    resolver: Option<ResolverMessage>,
+}
+
+carried_enum!(NameServersMessage for NameServers, "name servers" { Cluster = 1, Node = 2, Nobody = 3 });
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ResolverMessage {
+    #[prost(enumeration = "NameServersMessage", tag = "1")]
+    first: i32,
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    more: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -51,6 +66,7 @@ impl Carried for Pod {
             outbound: to_list(&self.left_out.outbound),
             outbound_blocks: to_list(&self.left_out.outbound_blocks),
             own_process: self.own_process.as_ref().map(Carried::to_message),
+            resolver: self.resolver.as_ref().map(Carried::to_message),
         }
     }
 
@@ -63,6 +79,7 @@ impl Carried for Pod {
                 outbound_blocks: from_list(message.outbound_blocks)?,
             },
             own_process: from_option(message.own_process)?,
+            resolver: from_option(message.resolver)?,
         })
     }
 }
@@ -83,6 +100,24 @@ impl Carried for OwnProcess {
             memory_mib: message.memory_mib,
             cpu_milli: message.cpu_milli,
             origin: required(message.origin, "who asks for a process")?,
+        })
+    }
+}
+
+impl Carried for Resolver {
+    type Message = ResolverMessage;
+
+    fn to_message(&self) -> ResolverMessage {
+        ResolverMessage {
+            first: self.first.to_message(),
+            more: to_list(&self.more),
+        }
+    }
+
+    fn from_message(message: ResolverMessage) -> Result<Self, Misfit> {
+        Ok(Self {
+            first: NameServers::from_message(message.first)?,
+            more: from_list(message.more)?,
         })
     }
 }

@@ -518,6 +518,7 @@ fn with(view: &mut View, feature: &str) -> &'static str {
                 uid: "1".into(),
                 left_out: LeftOut::default(),
                 own_process: None,
+                resolver: None,
             };
             view.sidecars = BTreeMap::from([(id, Arc::new(pod))]);
             UNTOLD

@@ -610,6 +610,10 @@ impl Maker {
                 cpu_milli: maker.maybe(|maker| maker.one(&[10, 500])),
                 origin: maker.origin(),
             }),
+            resolver: self.maybe(|maker| Resolver {
+                first: maker.one(&[NameServers::Cluster, NameServers::Node, NameServers::Nobody]),
+                more: maker.some(2, Self::ip),
+            }),
         }
     }
 

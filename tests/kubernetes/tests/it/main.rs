@@ -17,6 +17,7 @@ mod isolated;
 mod kept;
 mod killed;
 mod lasting;
+mod names;
 mod node;
 mod node_proxy;
 mod nodes;

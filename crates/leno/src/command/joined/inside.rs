@@ -98,6 +98,7 @@ impl Inside {
         let buffered = usize::try_from(self.begin.memory_mib).unwrap_or(usize::MAX);
         let buffered = buffered.saturating_mul(1 << 20) / 4;
         settings.limits.buffered = settings.limits.buffered.min(buffered);
+        settings.node_servers.clone_from(&self.begin.node_servers);
         settings
     }
 

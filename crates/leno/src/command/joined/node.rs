@@ -11,6 +11,7 @@ mod pod;
 mod process;
 mod processes;
 mod proofs;
+mod resolver;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -45,6 +46,7 @@ use crate::command::joined::running::Running;
 pub(super) use crate::command::joined::node::left_over::is_uid;
 pub(super) use crate::command::joined::node::pod::listeners;
 pub(super) use crate::command::joined::node::processes::{Living, Settings};
+pub(super) use crate::command::joined::node::resolver::name_servers;
 
 /// Where a proxy takes the mesh calls of each pod: at the pod's own address.
 pub(super) const TUNNEL: SocketAddr =

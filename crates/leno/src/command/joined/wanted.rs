@@ -207,6 +207,7 @@ impl<'a> Wanted<'a> {
             network: Network::default_network(),
             limits: proxy::limits(self.limits)?,
             lame_duck: self.ending.lame_duck.unwrap_or_default(),
+            node_servers: self.node.map_or_else(Vec::new, |_| node::name_servers()),
             drain: self.ending.drain.unwrap_or(DRAIN),
             predecessor: None,
             seed: seed(),

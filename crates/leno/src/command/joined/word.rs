@@ -2,7 +2,7 @@
 //! standard input.
 
 use std::io;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram as StdUnixDatagram;
 use std::path::PathBuf;
@@ -47,6 +47,8 @@ pub(super) struct Begin {
     pub(super) memory_mib: u32,
     /// The most time of processors that it may take, in thousandths of one.
     pub(super) cpu_milli: Option<u32>,
+    /// The name servers of the node.
+    pub(super) node_servers: Vec<IpAddr>,
 }
 
 /// What arrives at sockets.
@@ -219,6 +221,7 @@ mod tests {
             hidden: vec!["/var/run/secrets".into()],
             memory_mib: 128,
             cpu_milli: Some(500),
+            node_servers: vec![[10, 0, 0, 2].into()],
         };
         let mut words = vec![
             Word::Begin(begin),

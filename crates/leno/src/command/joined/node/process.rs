@@ -347,6 +347,7 @@ mod tests {
                     hidden: Vec::new(),
                     memory_mib: 64,
                     cpu_milli: None,
+                    node_servers: Vec::new(),
                 },
                 drain: Duration::from_secs(30),
             },

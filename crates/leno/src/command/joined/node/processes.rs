@@ -23,6 +23,7 @@ use crate::command::host;
 use crate::command::joined::node::left_over::{LeftOver, is_uid};
 use crate::command::joined::node::pod::Pod;
 use crate::command::joined::node::process::{Charge, Happened, Keeper, Process, Program, What};
+use crate::command::joined::node::resolver::name_servers;
 use crate::command::joined::word::{Begin, Listening};
 use crate::command::seed;
 use crate::neighbours::Place;
@@ -122,6 +123,7 @@ impl<'a> Processes<'a> {
                 hidden: hidden.cloned().collect(),
                 memory_mib: own.memory_mib,
                 cpu_milli: own.cpu_milli,
+                node_servers: name_servers(),
             },
             drain: self.settings.drain,
         };

@@ -72,7 +72,7 @@ impl Folder {
         }
     }
 
-    fn at(path: &Path) -> Self {
+    pub(super) fn at(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             is_given_up: Arc::default(),

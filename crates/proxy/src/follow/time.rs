@@ -27,7 +27,7 @@ use crate::follow::stream::EndWith;
 /// How often the time is asked for: two clocks drift apart by a tenth of a second meanwhile.
 const EVERY: Duration = Duration::from_secs(600);
 
-/// How soon again, while nothing is known.
+/// How soon again, while nothing is known, or what is known is doubtful.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// For how long it is told that the machine stood still.
@@ -37,6 +37,8 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(super) struct Timekeeper {
     due: Mono,
+    /// Whether the machine may have stood still since the time was told last.
+    is_doubtful: bool,
     asked: JoinSet<Option<Answer>>,
     lookout: Lookout,
     wrong: watch::Sender<Wrong>,
@@ -63,6 +65,7 @@ impl Timekeeper {
     pub(super) fn new(clocks: &Clocks) -> Self {
         Self {
             due: Mono::default(),
+            is_doubtful: false,
             asked: JoinSet::new(),
             lookout: Lookout::new(clocks.shown()),
             wrong: watch::Sender::default(),
@@ -80,6 +83,9 @@ impl Timekeeper {
         let looked = self.lookout.look(shown);
         if looked.is_doubtful || looked.slept.is_some() {
             self.due = shown.mono;
+            self.is_doubtful = true;
+            // What was asked before is no answer to that.
+            self.asked = JoinSet::new();
         }
         if let Some(slept) = looked.slept.filter(|slept| *slept > WALL_CLOCK_BOUND) {
             self.stood_still(StoodStill::Slept(slept), clocks, tell);
@@ -116,12 +122,21 @@ impl Timekeeper {
 
     /// Asks, if it is time to, whoever proved itself by what `stands`.
     pub(super) fn ask(&mut self, line: &Line, stands: Validity, clocks: &Clocks) {
-        let now = clocks.mono();
-        if self.due <= now {
-            self.due = now + if clocks.is_told() { EVERY } else { AGAIN };
+        if self.is_time(clocks) {
             let asking = ask(line.clone(), stands, clocks.clone());
             self.asked.spawn(asking);
         }
+    }
+
+    /// Whether it is time to ask. It is not again for a while, in which an answer may come.
+    fn is_time(&mut self, clocks: &Clocks) -> bool {
+        let now = clocks.mono();
+        let is_time = self.due <= now;
+        if is_time {
+            let is_known = clocks.is_told() && !self.is_doubtful;
+            self.due = now + if is_known { EVERY } else { AGAIN };
+        }
+        is_time
     }
 
     /// What came of a question; pending while none is under way.
@@ -143,6 +158,8 @@ impl Timekeeper {
         let held = clocks.known();
         match clocks.learn(answer) {
             Ok(learned @ MeshTime::Told(told)) => {
+                self.due = clocks.mono() + EVERY;
+                self.is_doubtful = false;
                 if let Some(stood) = StoodStill::between(&held, &learned) {
                     self.stood_still(stood, clocks, tell);
                 }
@@ -218,4 +235,59 @@ async fn ask(line: Line, stands: Validity, clocks: Clocks) -> Option<Answer> {
         told,
         stands,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use leno_channel::{boot, wall};
+    use leno_identity::Boot;
+
+    use super::*;
+
+    #[test]
+    fn what_is_doubtful_is_asked_about_until_somebody_answered_in_time() {
+        static PAUSED: AtomicU64 = AtomicU64::new(0);
+        let hour = Duration::from_secs(3600);
+        let clocks = Clocks::with(wall, || {
+            let paused = Duration::from_secs(PAUSED.load(Ordering::SeqCst));
+            Boot(boot().0 + Duration::from_secs(86_400) - paused)
+        });
+        let place = std::env::temp_dir().join(format!("leno-time-{}", std::process::id()));
+        std::fs::create_dir_all(&place).unwrap();
+        let folder = Folder::at(&place);
+        let mut keeper = Timekeeper::new(&clocks);
+        // Asks if it is time to, is told after so long, and says whether it asks again within a minute.
+        let asks = |keeper: &mut Timekeeper, took: Option<Duration>| {
+            keeper.look(&clocks, &mut |_| {});
+            assert!(keeper.is_time(&clocks));
+            assert!(!keeper.is_time(&clocks));
+            if let Some(took) = took {
+                let asked = clocks.boot();
+                let answer = Answer {
+                    asked,
+                    came: Boot(asked.0 + took),
+                    told: wall(),
+                    stands: Validity {
+                        begins: wall() - hour,
+                        ends: wall() + hour,
+                    },
+                };
+                keeper.take(answer, &clocks, &folder, &mut |_| {});
+            }
+            keeper.due <= clocks.mono() + Duration::from_secs(60)
+        };
+        assert!(asks(&mut keeper, None));
+        keeper.due = clocks.mono();
+        assert!(!asks(&mut keeper, Some(Duration::ZERO)));
+
+        PAUSED.store(3600, Ordering::SeqCst);
+        assert!(asks(&mut keeper, None));
+        keeper.due = clocks.mono();
+        assert!(asks(&mut keeper, Some(2 * LONGEST_ROUND_TRIP)));
+        keeper.due = clocks.mono();
+        assert!(!asks(&mut keeper, Some(Duration::ZERO)));
+        std::fs::remove_dir_all(&place).unwrap();
+    }
 }

@@ -45,22 +45,13 @@ pub(crate) fn addresses<'a>(
             for address in &instance.addresses {
                 note_public(workload.outline, "/spec/instances", *address, notes);
                 let called = Called::of(&workload.namespace, &instance.network, *address);
-                let owner = owners.entry(called);
-                let owner = owner.or_insert_with(|| AddressOwner::Instances([].into()));
-                match owner {
-                    AddressOwner::Instances(_) => owner.add(&instance.id),
-                    AddressOwner::Service(service) => {
-                        let message = format!("{address} is the address of Service {service}");
-                        notes.push(
-                            finding::error(
-                                workload.outline,
-                                "/spec/instances",
-                                Code::C122,
-                                message,
-                            )
+                let owner = AddressOwner::give(owners.entry(called), &instance.id);
+                if let AddressOwner::Service(service) = owner {
+                    let message = format!("{address} is the address of Service {service}");
+                    notes.push(
+                        finding::error(workload.outline, "/spec/instances", Code::C122, message)
                             .in_force(format!("calls to {address} are calls to the Service")),
-                        );
-                    }
+                    );
                 }
             }
         }
@@ -74,9 +65,7 @@ pub(crate) fn add(owners: &mut BTreeMap<Called, AddressOwner>, workloads: &[Work
         for instance in &workload.instances {
             for address in &instance.addresses {
                 let called = Called::of(&workload.namespace, &instance.network, *address);
-                let owner = owners.entry(called);
-                let owner = owner.or_insert_with(|| AddressOwner::Instances([].into()));
-                owner.add(&instance.id);
+                AddressOwner::give(owners.entry(called), &instance.id);
             }
         }
     }
@@ -85,27 +74,35 @@ pub(crate) fn add(owners: &mut BTreeMap<Called, AddressOwner>, workloads: &[Work
 /// Notes workloads of different namespaces that say to listen at the same place: at each of them, since
 /// nobody can tell whose it is.
 fn note_same_places(workloads: &[Workload<'_>], notes: &mut Notes) {
-    let mut places = BTreeMap::<_, Vec<&Workload<'_>>>::new();
+    let mut places = Vec::new();
     for workload in workloads {
         let addresses = workload.instances.iter();
         let addresses = addresses.flat_map(|it| it.addresses.iter().map(|at| (&it.network, at)));
         for (network, address) in addresses {
-            for port in workload.ports.keys() {
-                let called = Called::of(&workload.namespace, network, *address);
-                let here = places.entry((called, *port)).or_default();
-                here.push(workload);
-            }
+            let ports = workload.ports.keys();
+            places.extend(ports.map(|port| (address.to_canonical(), *port, network, workload)));
         }
     }
-    for ((Called { address, .. }, port), here) in places {
-        for one in &here {
-            let other = here.iter().find(|other| other.namespace != one.namespace);
-            let Some(other) = other else {
+    // Addresses first: most of them are one instance's alone.
+    places.sort_by(|(at, port, network, _), (other, number, net, _)| {
+        (at, port, network).cmp(&(other, number, net))
+    });
+    let here = places.chunk_by(|(at, port, network, _), (other, number, net, _)| {
+        (at, port, network) == (other, number, net)
+    });
+    for here in here.filter(|here| here.len() > 1) {
+        for (address, port, _, one) in here {
+            let is_same = |other: &Workload<'_>| {
+                let ours = [other, one].map(|it| reach(&it.namespace, *address));
+                other.namespace != one.namespace && ours == [None, None]
+            };
+            let other = here.iter().map(|(.., other)| *other);
+            let Some(other) = other.into_iter().find(|other| is_same(other)) else {
                 continue;
             };
             let message = format!(
                 "{} is where {} listens, too",
-                SocketAddr::new(address, port),
+                SocketAddr::new(*address, *port),
                 other.outline.reference()
             );
             notes.push(

@@ -20,19 +20,23 @@ use crate::telemetry;
 use crate::tuning;
 use crate::workloads::{Running, Workload};
 
-/// What services say about the ports of each instance.
-pub(crate) type ByInstance = BTreeMap<WorkloadId, BTreeMap<u16, Targeted>>;
+/// What services say about the ports of an instance of each workload: the first one, for they say it of all of them.
+pub(crate) type ByInstance<'a> = BTreeMap<&'a WorkloadId, BTreeMap<u16, Targeted>>;
 
 /// Looks at services from the side of those who answer.
-pub(crate) fn targeted(
+pub(crate) fn targeted<'a>(
+    workloads: impl Iterator<Item = &'a Workload<'a>>,
     answers: &BTreeMap<PortRef, Vec<Answer>>,
     routed: &Routed<'_>,
-) -> ByInstance {
-    let mut targeted = BTreeMap::<_, BTreeMap<_, Targeted>>::new();
+) -> ByInstance<'a> {
+    let firsts = workloads.filter_map(|workload| workload.instances.first());
+    let mut targeted: ByInstance<'_> = firsts.map(|it| (&it.id, BTreeMap::new())).collect();
     for (port, answers) in answers {
         let protocol = routed.protocol(port);
         for answer in answers {
-            let ports = targeted.entry(answer.instance.clone()).or_default();
+            let Some(ports) = targeted.get_mut(&answer.instance) else {
+                continue;
+            };
             let targeted = ports.entry(answer.port).or_insert_with(|| Targeted {
                 services: BTreeSet::new(),
                 ports: BTreeSet::new(),
@@ -70,7 +74,7 @@ pub(crate) fn by_node(
 /// All instances of a workload. What stands over their ports is the same value.
 pub(crate) fn instances(
     workload: &Workload<'_>,
-    targeted: &ByInstance,
+    targeted: &ByInstance<'_>,
     policies: &Policies<'_>,
     isolations: &Isolations<'_>,
     told: &telemetry::Policies<'_>,

@@ -142,7 +142,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     policies.note_overlaps(&mut notes);
 
     let isolations = isolation::Isolations::read(resources, &workloads, trust_domain, &mut notes);
-    let targeted = instances::targeted(&answers, &routed);
+    let targeted = instances::targeted(everybody(), &answers, &routed);
     let mut blind = access::Blind::default();
     let mut instances = BTreeMap::new();
     for workload in everybody() {

@@ -127,10 +127,10 @@ pub struct Answer {
 /// An address as callers mean it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Called {
-    /// The network it is called in.
-    pub network: Network,
     /// The address; one of IPv4 as such.
     pub address: IpAddr,
+    /// The network it is called in.
+    pub network: Network,
     /// The namespace whose callers mean this by it; `None` stands for all to whom it is nothing else.
     pub by: Option<Namespace>,
 }
@@ -161,6 +161,18 @@ impl AddressOwner {
     pub(crate) fn add(&mut self, id: &WorkloadId) {
         if let Self::Instances(ids) = self {
             *ids = ids.iter().chain([id]).cloned().collect();
+        }
+    }
+
+    /// Adds an instance to who has an address, unless a service has it.
+    pub(crate) fn give<'a>(owner: Entry<'a, Called, Self>, id: &WorkloadId) -> &'a mut Self {
+        match owner {
+            Entry::Vacant(free) => free.insert(Self::Instances([id.clone()].into())),
+            Entry::Occupied(taken) => {
+                let owner = taken.into_mut();
+                owner.add(id);
+                owner
+            }
         }
     }
 }

@@ -1,11 +1,7 @@
 //! What runs in a cluster: pods that differ in nothing but their names, places and addresses are one
 //! workload's instances.
 
-use alloc::{
-    collections::{BTreeMap, btree_map::Entry},
-    sync::Arc,
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 use leno_model::view::access::IpBlock;
 use leno_model::view::{Probe, WorkloadId};
@@ -39,8 +35,13 @@ impl<'a> Alike<'a> {
         }
     }
 
-    /// What it is without instances. It is told of as `pod`, one of them.
-    fn workload(self, pod: &'a Pod, trust_domain: &TrustDomain) -> Workload<'a> {
+    /// What it is with these instances. It is told of as `pod`, one of them.
+    fn workload(
+        &self,
+        pod: &'a Pod,
+        trust_domain: &TrustDomain,
+        instances: Vec<Running>,
+    ) -> Workload<'a> {
         let port = |(number, name): (&u16, &Option<Arc<str>>)| {
             let spoken = spoken::by_name(name.as_deref());
             let name = name.clone();
@@ -56,7 +57,7 @@ impl<'a> Alike<'a> {
                 service_account: self.service_account.clone(),
             },
             ports: self.ports.iter().map(port).collect(),
-            instances: Vec::new(),
+            instances,
             processes: Arc::default(),
             tokens: Arc::default(),
             is_run_here: false,
@@ -72,20 +73,10 @@ pub(crate) fn workloads<'a>(
     trust_domain: &TrustDomain,
 ) -> Vec<Workload<'a>> {
     let modes = Modes::of(resources);
-    let mut workloads = BTreeMap::new();
-    for ((namespace, name), pod) in resources.pods.iter() {
-        let alike = Alike::of(namespace, pod);
-        let workload = match workloads.entry(alike) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(free) => {
-                free.insert(Alike::of(namespace, pod).workload(pod, trust_domain))
-            }
-        };
-        workload.instances.push(Running {
-            id: WorkloadId {
-                namespace: namespace.clone(),
-                name: name.clone(),
-            },
+    let running = |name: &(Namespace, Name), pod: &Arc<Pod>| {
+        let (namespace, name) = name.clone();
+        Running {
+            id: WorkloadId { namespace, name },
             network: Network::default_network(),
             addresses: pod.addresses.clone(),
             tunnel: None,
@@ -93,9 +84,21 @@ pub(crate) fn workloads<'a>(
             probes: probes(pod),
             pod: modes.of_node(pod),
             state: pod.state,
-        });
-    }
-    workloads.into_values().collect()
+        }
+    };
+    let pods = resources.pods.iter();
+    let mut pods: Vec<_> = pods
+        .map(|(name, pod)| (Alike::of(&name.0, pod), name, pod))
+        .collect();
+    // By their names, most of them are beside those alike already.
+    pods.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    let alike = pods.chunk_by(|(one, ..), (other, ..)| one == other);
+    let workloads = alike.filter_map(|alike| {
+        let (first, _, pod) = alike.first()?;
+        let all = alike.iter().map(|(_, name, pod)| running(name, pod));
+        Some(first.workload(pod, trust_domain, all.collect()))
+    });
+    workloads.collect()
 }
 
 /// What is found of single pods, and of nothing else.

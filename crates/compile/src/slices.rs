@@ -209,8 +209,8 @@ fn of_strangers<'a>(
 
 /// Who is known at an address.
 struct Known<'a> {
-    at: BTreeMap<IpAddr, Vec<&'a WorkloadId>>,
-    all: BTreeSet<&'a WorkloadId>,
+    at: Vec<(IpAddr, &'a WorkloadId)>,
+    all: Vec<&'a WorkloadId>,
     /// Those of nodes, which pods may share with each other and with what is no pod.
     hosts: BTreeSet<IpAddr>,
 }
@@ -218,24 +218,34 @@ struct Known<'a> {
 impl<'a> Known<'a> {
     fn of(resources: &Resources, workloads: &'a [Workload<'_>]) -> Self {
         let mut known = Self {
-            at: BTreeMap::new(),
-            all: BTreeSet::new(),
+            at: Vec::new(),
+            all: Vec::new(),
             hosts: BTreeSet::new(),
         };
         let pods = resources.pods.values();
         known.hosts.extend(pods.flat_map(|pod| &pod.hosts).copied());
         let default = Network::default_network();
         for running in workloads.iter().flat_map(|workload| &workload.instances) {
-            known.all.insert(&running.id);
-            for address in running
-                .addresses
-                .iter()
-                .filter(|_| running.network == default)
-            {
-                known.at.entry(*address).or_default().push(&running.id);
+            known.all.push(&running.id);
+            if running.network == default {
+                let addresses = running.addresses.iter();
+                known
+                    .at
+                    .extend(addresses.map(|address| (*address, &running.id)));
             }
         }
+        // In their order, most of them are already.
+        known.all.sort();
+        known.at.sort_by_key(|(address, _)| *address);
         known
+    }
+
+    /// Those at an address, in the order of workloads.
+    fn at(&self, address: IpAddr) -> impl Iterator<Item = &'a WorkloadId> + Clone {
+        let begin = self.at.partition_point(|(at, _)| *at < address);
+        let from = self.at.get(begin..).unwrap_or_default().iter();
+        let here = from.take_while(move |(at, _)| *at == address);
+        here.map(|(_, id)| *id)
     }
 }
 
@@ -285,8 +295,7 @@ fn placed(
     let address = address.ok().filter(|address| is_somewhere(*address));
     let address = address.ok_or_else(|| Not::Address(written.to_string()))?;
     if !known.hosts.contains(&address) {
-        let here = known.at.get(&address).into_iter().flatten();
-        let mut here = here.copied();
+        let mut here = known.at(address);
         let own = here.clone().find(|id| id.namespace == stranger.namespace);
         match (own, here.next()) {
             (Some(own), _) => return Ok(own.clone()),
@@ -298,7 +307,7 @@ fn placed(
         namespace: stranger.namespace.clone(),
         name: named(&stranger.name, address).ok_or_else(|| Not::Address(written.to_string()))?,
     };
-    if known.all.contains(&id) {
+    if known.all.binary_search(&&id).is_ok() {
         return Err(Not::Taken(id));
     }
     let state = endpoint.state();

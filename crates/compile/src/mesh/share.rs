@@ -18,6 +18,10 @@ impl Mesh {
     pub fn share(&mut self, before: &Self) -> BTreeSet<ServiceName> {
         take_same(&before.services, &mut self.services);
         take_same(&before.instances, &mut self.instances);
+        take_whole(&before.nodes, &mut self.nodes);
+        take_whole(&before.sidecars, &mut self.sidecars);
+        take_whole(&before.answers, &mut self.answers);
+        take_whole(&before.addresses, &mut self.addresses);
         let services = others(&before.services, &self.services);
         let mut changed: BTreeSet<_> = services.into_iter().cloned().collect();
         let ports = match Arc::ptr_eq(&before.answers, &self.answers) {
@@ -49,13 +53,21 @@ fn others<'a, K: Ord, V>(before: &'a Shared<K, V>, after: &'a Shared<K, V>) -> V
 }
 
 fn take_same<K: Ord + Clone, V: PartialEq>(before: &Shared<K, V>, after: &mut Shared<K, V>) {
-    let apart: Vec<_> = others(before, after).into_iter().cloned().collect();
-    for key in apart {
-        let Some(was) = before.get(&key) else {
-            continue;
-        };
-        if after.get(&key).is_some_and(|is| is == was) {
-            Arc::make_mut(after).insert(key, Arc::clone(was));
+    if Arc::ptr_eq(before, after) {
+        return;
+    }
+    let mut before = before.iter().peekable();
+    for (key, is) in Arc::make_mut(after) {
+        while before.next_if(|(known, _)| *known < key).is_some() {}
+        let was = before.next_if(|(known, _)| *known == key);
+        if let Some((_, was)) = was.filter(|(_, was)| *was == is) {
+            *is = Arc::clone(was);
         }
+    }
+}
+
+fn take_whole<T: PartialEq>(before: &Arc<T>, after: &mut Arc<T>) {
+    if !Arc::ptr_eq(before, after) && before == after {
+        *after = Arc::clone(before);
     }
 }

@@ -391,6 +391,7 @@ impl Control {
             tasks.spawn(named(ACTING, keep));
         }
         tasks.spawn(named("renew", renew(Arc::clone(&center))));
+        tasks.spawn(named("heaps", give_back(Arc::clone(&center))));
         tasks.spawn(named("watch", watch(Arc::clone(&center), folders)));
         let accounts = accounts::keep(Arc::clone(&center), cluster.as_ref().map(Followed::cluster));
         tasks.spawn(named("accounts", accounts));
@@ -496,6 +497,26 @@ async fn renew(center: Arc<Center>) {
 /// most, and no longer than this.
 const RESTS: u32 = 2;
 const MOST_REST: Duration = Duration::from_millis(250);
+
+/// Gives back what the making of editions has left free, once in a while: one that compiles all objects takes about as
+/// much again as is kept.
+async fn give_back(center: Arc<Center>) {
+    let mut editions = center.editions.subscribe();
+    editions.mark_changed();
+    while editions.changed().await.is_ok() {
+        sleep(WHILE).await;
+        editions.mark_unchanged();
+        if tokio::task::spawn_blocking(leno_host::give_back_freed)
+            .await
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// How long it is waited for further editions before what they left free is given back.
+const WHILE: Duration = Duration::from_secs(10);
 
 /// How long until something that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -40,7 +40,7 @@ pub use enclosure::{
 };
 pub use groups::{Bounds, Group, Groups};
 pub use guard::{Guard, Veth, sign, veths};
-pub use memory::{keep_freed, release_code, share_heaps};
+pub use memory::{give_back_freed, keep_freed, release_code, share_heaps};
 pub use netns::Netns;
 pub use original::original_destination;
 pub use peer::{NetworkId, Peer};

@@ -49,6 +49,18 @@ fn set(option: libc::c_int, value: libc::c_int) {
     }
 }
 
+/// Gives back to the kernel every page of the heaps on which nothing is kept. Takes time that grows with the heaps, and
+/// whoever wants memory meanwhile waits: for when a large value has just been replaced, and there is rest.
+pub fn give_back_freed() {
+    #[cfg(target_env = "gnu")]
+    #[expect(unsafe_code, reason = "the allocator is the C library's")]
+    // SAFETY: nothing that is allocated changes.
+    unsafe {
+        // Whether there was anything to give back is no matter.
+        libc::malloc_trim(0);
+    }
+}
+
 /// Lets the allocator keep some of what was freed for what is needed next. Streams of bytes take and free
 /// pieces of 64 to 256 KiB all the time, each of which would come from the kernel anew, page by page.
 pub fn keep_freed() {
@@ -111,6 +123,28 @@ impl<'a> Mapped<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_env = "gnu")]
+    #[test]
+    fn what_lies_free_between_what_is_kept_is_given_back() {
+        const PIECES: usize = 100_000;
+        let resident = || {
+            let pages = fs::read_to_string("/proc/self/statm").unwrap();
+            let pages: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
+            pages * 4096
+        };
+        let mut pieces: Vec<_> = (0..PIECES).map(|_| vec![1u8; 1000]).collect();
+        let mut number = 0;
+        pieces.retain(|_| {
+            number += 1;
+            number % 100 == 0
+        });
+        let before = resident();
+        give_back_freed();
+        // Most of it: pages on which a piece is kept stay, and other tests take some meanwhile.
+        assert!(resident() + PIECES * 1000 / 2 < before);
+        drop(pieces);
+    }
 
     #[test]
     fn code_is_let_go_with_what_leads_to_it_and_nothing_that_was_written() {

@@ -20,7 +20,7 @@ use leno_proxy::Clocks;
 use leno_proxy::follow::{Follower, Following, Shown, Wanted, join};
 use tokio::runtime::Builder;
 
-use crate::api::{Api, pod, service};
+use crate::api::{Api, pod, route, service};
 
 #[path = "scale/api.rs"]
 mod api;
@@ -62,6 +62,10 @@ const ENDPOINTS: usize = 4;
 /// Services that each proxy knows.
 const KNOWN: usize = 20;
 const NAMESPACES: usize = 50;
+/// How often a route changes, once endpoints rest.
+const ROUTED: usize = 20;
+/// How long it is rested before memory is read for the last time: longer than a control plane does before it gives back.
+const REST: Duration = Duration::from_secs(15);
 /// From one service to the next that changes: it has no divisor in common with how many there are.
 const STRIDE: usize = 1847;
 /// How long endpoints come and go.
@@ -79,7 +83,7 @@ fn main() {
     let chosen = words.iter().filter_map(|word| word.parse::<usize>().ok());
     let chosen: Vec<_> = chosen.collect();
     println!(
-        "services  endpoints  proxies  changes/s  s first start  s start  MB RSS before proxies  MB RSS after  ms p50  ms p99  ms most  % of a core"
+        "services  endpoints  proxies  changes/s  s first start  s start  MB RSS before proxies  MB RSS after  ms p50  ms p99  ms most  % of a core  ms route p50  ms most  ms of CPU each  MB RSS  MB at rest"
     );
     for (index, size) in SIZES.iter().enumerate() {
         if !chosen.is_empty() && !chosen.contains(&index) {
@@ -215,6 +219,8 @@ impl Made {
 struct Watched {
     since: BTreeMap<Ipv4Addr, Instant>,
     took: Vec<Duration>,
+    /// Those that the changed route gives a call, in seconds, once the one that knows it has adopted it.
+    routed: usize,
 }
 
 async fn run(place: &Path, size: Size) -> String {
@@ -248,6 +254,7 @@ async fn run(place: &Path, size: Size) -> String {
     let watched = Arc::new(Mutex::new(Watched::default()));
     let mut dice = Dice::new(7);
     let mut known_by = vec![0u32; size.services];
+    let mut routed = None;
     let mut tokens = BTreeMap::new();
     for number in 0..size.proxies {
         let namespace = Made::namespace(number);
@@ -272,6 +279,7 @@ async fn run(place: &Path, size: Size) -> String {
         for service in &known {
             known_by[*service] += 1;
         }
+        routed = routed.or(known.first().copied());
         follow(folder, number, known, Arc::clone(&watched)).await;
     }
     stick(place, &tokens[&Made::namespace(0)]).await;
@@ -317,6 +325,8 @@ async fn run(place: &Path, size: Size) -> String {
         }
     };
     let missed = tokio::time::timeout(LAST, wait).await.is_err();
+    let after = process.resident();
+    let routes = change_routes(&api, &process, routed.unwrap_or_default(), &watched).await;
     let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
     if missed {
         println!("{} of {expected} changes were adopted", watched.took.len());
@@ -328,16 +338,59 @@ async fn run(place: &Path, size: Size) -> String {
         took.unwrap_or_default().as_secs_f64() * 1e3
     };
     format!(
-        "{:>13.1}  {:>7.1}  {:>21.0}  {:>12.0}  {:>6.0}  {:>6.0}  {:>7.0}  {:>11.0}",
+        "{:>13.1}  {:>7.1}  {:>21.0}  {:>12.0}  {:>6.0}  {:>6.0}  {:>7.0}  {:>11.0}  {routes}",
         first_start.as_secs_f64(),
         start.as_secs_f64(),
         alone,
-        process.resident(),
+        after,
         rank(0.5),
         rank(0.99),
         rank(1.0),
         spent.as_secs_f64() / took.as_secs_f64() * 100.0
     )
+}
+
+/// Changes a route of a service, one change after the other, and says how long each took to the first proxy that
+/// adopted it, and what it cost.
+async fn change_routes(
+    api: &Api,
+    process: &Process,
+    routed: usize,
+    watched: &Mutex<Watched>,
+) -> String {
+    let (namespace, name) = (Made::namespace(routed), Made::service(routed));
+    let mut took = Vec::new();
+    let before = process.cpu();
+    for seconds in 1..=ROUTED {
+        let begin = now();
+        api.route(route(&namespace, &name, seconds));
+        let adopted = || watched.lock().unwrap_or_else(PoisonError::into_inner).routed == seconds;
+        while !adopted() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        took.push(begin.elapsed().as_secs_f64() * 1e3);
+        // Changes that come one after the other are taken together.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let spent = process.cpu() - before;
+    let most = process.resident();
+    tokio::time::sleep(REST).await;
+    took.sort_by(f64::total_cmp);
+    format!(
+        "{:>12.0}  {:>7.0}  {:>14.0}  {most:>6.0}  {:>10.0}",
+        took[ROUTED / 2],
+        took[ROUTED - 1],
+        spent.as_secs_f64() * 1e3 / ROUTED as f64,
+        process.resident()
+    )
+}
+
+/// The seconds that the route of any service gives a call.
+fn seconds(view: &View) -> Option<usize> {
+    let ports = view.services.values().flat_map(|it| it.ports.values());
+    let mut rules = ports.flat_map(|port| port.producer.iter().flat_map(|it| &it.rules));
+    let timeout = rules.find_map(|rule| rule.request_timeout)?;
+    usize::try_from(timeout.as_secs()).ok()
 }
 
 /// One of so many.
@@ -373,6 +426,7 @@ async fn follow(
             let endpoints = slices.flat_map(|slice| slice.endpoints());
             let now = now();
             let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+            watched.routed = seconds(&view).unwrap_or(watched.routed);
             for endpoint in endpoints {
                 if let std::net::IpAddr::V4(address) = endpoint.address.ip()
                     && let Some(since) = watched.since.get(&address).copied()

@@ -36,7 +36,7 @@ const TARGETS: [(&str, f64, &str, usize); 4] = [
 /// Runs the benchmark, which has been built.
 pub(super) fn measure() -> Measured {
     let said = beside::run(Core::Both, BUILD)?;
-    let rows = beside::rows::<12>(&said);
+    let rows = beside::rows::<17>(&said);
     let last = rows.last().ok_or("the benchmark told no figures")?;
     let mut table = Table::new(&[
         "services",
@@ -51,6 +51,11 @@ pub(super) fn measure() -> Measured {
         "99 of 100",
         "slowest",
         "% of a core",
+        "ms until a changed route is adopted, median",
+        "slowest",
+        "ms of CPU for each",
+        "MB RSS then",
+        "MB at rest",
     ]);
     rows.iter().for_each(|row| table.line(row));
     let mut reached = Vec::new();

@@ -14,13 +14,17 @@ use tokio::sync::broadcast;
 pub(crate) struct Api {
     pods: Arc<Mutex<BTreeMap<String, String>>>,
     services: Arc<Vec<String>>,
-    told: broadcast::Sender<Arc<str>>,
+    route: Arc<Mutex<Option<String>>>,
+    /// What changes, and in which list.
+    told: broadcast::Sender<(&'static str, Arc<str>)>,
 }
 
 /// Where pods are listed and watched.
 const PODS: &str = "/api/v1/pods";
 /// Where services are.
 const SERVICES: &str = "/api/v1/services";
+/// Where routes are.
+const ROUTES: &str = "/apis/gateway.networking.k8s.io/v1/httproutes";
 /// How many changes a watch may be behind.
 const MOST_BEHIND: usize = 100_000;
 
@@ -29,6 +33,7 @@ impl Api {
         Self {
             pods: Arc::new(Mutex::new(pods)),
             services: Arc::new(services),
+            route: Arc::default(),
             told: broadcast::Sender::new(MOST_BEHIND),
         }
     }
@@ -52,14 +57,23 @@ impl Api {
     pub(crate) fn replace(&self, old: &str, new: &str, object: String) {
         let mut pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = pods.remove(old).expect("it is there");
-        let tell = |kind: &str, object: &str| {
-            let line = format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n");
-            // Nobody hears it before the control plane has listed.
-            drop(self.told.send(line.into()));
-        };
-        tell("DELETED", &gone);
-        tell("ADDED", &object);
+        self.tell(PODS, "DELETED", &gone);
+        self.tell(PODS, "ADDED", &object);
         pods.insert(new.to_owned(), object);
+    }
+
+    /// The one route is another, or there is one.
+    pub(crate) fn route(&self, object: String) {
+        let mut route = self.route.lock().unwrap_or_else(PoisonError::into_inner);
+        let kind = if route.is_some() { "MODIFIED" } else { "ADDED" };
+        self.tell(ROUTES, kind, &object);
+        *route = Some(object);
+    }
+
+    fn tell(&self, list: &'static str, kind: &str, object: &str) {
+        let line = format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n");
+        // Nobody hears it before the control plane has listed.
+        drop(self.told.send((list, line.into())));
     }
 
     async fn answer(&self, stream: TcpStream) {
@@ -85,7 +99,7 @@ impl Api {
             }
             let begin = asked("continue").and_then(|word| word.parse().ok());
             let limit = asked("limit").and_then(|word| word.parse().ok());
-            let body = match head.starts_with("GET /api") {
+            let body = match head.starts_with("GET /api/") || path == ROUTES {
                 true => self.list(path, begin.unwrap_or(0), limit.unwrap_or(usize::MAX)),
                 false => NOT_FOUND.to_owned(),
             };
@@ -115,6 +129,10 @@ impl Api {
                 let services = self.services.iter().skip(begin).take(limit);
                 services.cloned().collect()
             }
+            ROUTES => {
+                let route = self.route.lock().unwrap_or_else(PoisonError::into_inner);
+                route.iter().cloned().collect()
+            }
             _ => Vec::new(),
         };
         let more = match page.len() == limit {
@@ -131,14 +149,16 @@ impl Api {
         let mut told = self.told.subscribe();
         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
         let mut gone = stream.write_all(head.as_bytes()).await.is_err();
-        while !gone && path == PODS {
-            let Ok(line) = told.recv().await else {
+        while !gone {
+            let Ok((list, line)) = told.recv().await else {
                 return;
             };
+            if list != path {
+                continue;
+            }
             let chunk = format!("{:x}\r\n{line}\r\n", line.len());
             gone = stream.write_all(chunk.as_bytes()).await.is_err();
         }
-        std::future::pending().await
     }
 }
 
@@ -149,6 +169,14 @@ const NOT_FOUND: &str =
 pub(crate) fn service(namespace: &str, name: &str, address: &str) -> String {
     format!(
         r#"{{"apiVersion":"v1","kind":"Service","metadata":{{"name":"{name}","namespace":"{namespace}","uid":"3f1d8a3e-0000-4000-8000-{address}","resourceVersion":"1","creationTimestamp":"2026-01-01T00:00:00Z","labels":{{"app":"{name}"}},{}}},"spec":{{"clusterIP":"{address}","clusterIPs":["{address}"],"internalTrafficPolicy":"Cluster","ipFamilies":["IPv4"],"ipFamilyPolicy":"SingleStack","ports":[{{"name":"http","port":80,"protocol":"TCP","targetPort":8080}}],"selector":{{"app":"{name}"}},"sessionAffinity":"None","type":"ClusterIP"}},"status":{{"loadBalancer":{{}}}}}}"#,
+        managed()
+    )
+}
+
+/// A route of a Service to itself that gives a call so many seconds.
+pub(crate) fn route(namespace: &str, service: &str, seconds: usize) -> String {
+    format!(
+        r#"{{"apiVersion":"gateway.networking.k8s.io/v1","kind":"HTTPRoute","metadata":{{"name":"{service}","namespace":"{namespace}","uid":"9f1d8a3e-0000-4000-8000-000000000000","resourceVersion":"{seconds}","generation":{seconds},"creationTimestamp":"2026-01-01T00:00:00Z",{}}},"spec":{{"parentRefs":[{{"group":"","kind":"Service","name":"{service}"}}],"rules":[{{"backendRefs":[{{"group":"","kind":"Service","name":"{service}","port":80,"weight":1}}],"timeouts":{{"request":"{seconds}s"}}}}]}}}}"#,
         managed()
     )
 }

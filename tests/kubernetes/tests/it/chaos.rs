@@ -1,7 +1,7 @@
 //! What policy refuses stays refused, whatever becomes of the packet rules and of the proxy of a node.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use leno_cluster::{Cluster, Placement};
 
@@ -29,10 +29,32 @@ impl Asking {
         Self::run(cluster, namespace, from, &format!("{url} {PROBES} 200"))
     }
 
+    /// The same as in both, asked for at the node's runtime, and not by the API server.
+    pub(crate) fn begin_by_runtime(
+        cluster: &Cluster,
+        namespace: &str,
+        from: &str,
+        load: &str,
+    ) -> Self {
+        let id = r#"jsonpath={.items[0].status.containerStatuses[?(@.name=="app")].containerID}"#;
+        let label = format!("app={from}");
+        let pod = ["get", "pods", "-n", namespace, "-l", &label, "-o", id];
+        let id = cluster.ask(&pod).unwrap();
+        let id = id.trim().trim_start_matches("containerd://");
+        let exec = format!("-n k8s.io task exec --exec-id load-{from} {id} /pod load {load}");
+        let mut command = cluster.inside("ctr");
+        command.args(exec.split(' '));
+        Self::of(command)
+    }
+
     fn run(cluster: &Cluster, namespace: &str, from: &str, load: &str) -> Self {
         let exec = format!("exec -i -n {namespace} deploy/{from} -c app -- /pod load {load}");
         let mut command = cluster.command("kubectl");
         command.args(exec.split(' '));
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
         let mut client = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -78,7 +100,7 @@ pub(crate) fn strangers(cluster: &Cluster, address: &str) -> [Asking; 2] {
 }
 
 /// How often each of them asks a second, and how often those do who may.
-const PROBES: u32 = 100;
+pub(crate) const PROBES: u32 = 100;
 pub(crate) const LOAD: u32 = 500;
 
 /// How often a pod's rules are flushed, and after what pause in seconds.

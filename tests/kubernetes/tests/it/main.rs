@@ -27,4 +27,5 @@ mod sidecar;
 mod signers;
 mod static_pods;
 mod two_nodes;
+mod unreachable;
 mod validated;

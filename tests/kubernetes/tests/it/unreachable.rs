@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use leno_cluster::{Cluster, Placement};
 
-use crate::chaos::{Asking, LOAD, strangers};
+use crate::chaos::{Asking, LOAD, PROBES};
 use crate::sidecar::{check, get, shop, until_ready};
 
 /// Certificates end several times while the API server is away.
@@ -50,8 +50,20 @@ fn calls_go_on(placement: Placement) {
     let cart = ["get", "pods", "-n", "shop", "-l", "app=cart", "-o", path];
     let address = cluster.ask(&cart).unwrap();
 
-    let refused = strangers(&cluster, &address);
-    let web = Asking::begin(&cluster, "shop", "web", "http://cart:80/items", LOAD);
+    // Nobody asks by way of the API server.
+    let asking = |namespace: &str, from: &str, load: &str| {
+        Asking::begin_by_runtime(&cluster, namespace, from, load)
+    };
+    let web = asking("shop", "web", &format!("http://cart:80/items {LOAD}"));
+    let in_vain = format!("{PROBES} 200");
+    let refused = [
+        asking("shop", "mail", &format!("http://cart:80/items {in_vain}")),
+        asking(
+            "outside",
+            "stranger",
+            &format!("http://{address}:8080/items {in_vain}"),
+        ),
+    ];
     signal(&cluster, "STOP");
     rest();
     signal(&cluster, "CONT");

@@ -364,7 +364,13 @@ async fn change_routes(
     for seconds in 1..=ROUTED {
         let begin = now();
         api.route(route(&namespace, &name, seconds));
-        let adopted = || watched.lock().unwrap_or_else(PoisonError::into_inner).routed == seconds;
+        let adopted = || {
+            watched
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .routed
+                == seconds
+        };
         while !adopted() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

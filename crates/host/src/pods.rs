@@ -10,8 +10,9 @@ use crate::guard::Guard;
 use crate::netns::Netns;
 use crate::nft::Netfilter;
 
-/// The network namespaces of the pods with these UIDs, of those that have a process: that of the process which began
-/// first, for later ones may have left for others. Reads all of `/proc` once.
+/// The network namespaces of the pods with these UIDs, of those that have a process there: that of the process which
+/// began first, for later ones may have left for others. Who is on the node's own network is none of them: CRI-O has what
+/// watches a container (conmon) among the pod's control groups, and it begins first. Reads all of `/proc` once.
 pub fn networks_of_pods(uids: &BTreeSet<Arc<str>>) -> io::Result<BTreeMap<Arc<str>, Netns>> {
     networks(|uid| uids.get(uid).cloned())
 }
@@ -45,7 +46,8 @@ pub fn release_pods() -> io::Result<usize> {
 }
 
 fn networks(is_meant: impl Fn(&str) -> Option<Arc<str>>) -> io::Result<BTreeMap<Arc<str>, Netns>> {
-    let mut first = BTreeMap::<Arc<str>, (u64, u32)>::new();
+    let node = Netns::of_process(1)?;
+    let mut first = BTreeMap::<Arc<str>, (u64, Netns)>::new();
     for entry in fs::read_dir("/proc")? {
         let entry = entry?;
         let number = entry
@@ -62,13 +64,16 @@ fn networks(is_meant: impl Fn(&str) -> Option<Arc<str>>) -> io::Result<BTreeMap<
         let Some(began) = began(&read("stat")) else {
             continue;
         };
-        let process = first.entry(uid).or_insert((began, number));
-        *process = (*process).min((began, number));
+        let network = Netns::of_process(number).ok();
+        let Some(network) = network.filter(|network| *network != node) else {
+            continue;
+        };
+        if first.get(&uid).is_none_or(|(before, _)| began < *before) {
+            first.insert(uid, (began, network));
+        }
     }
     let networks = first.into_iter();
-    let networks = networks.map(|(uid, (_, process))| Ok((uid, Netns::of_process(process)?)));
-    // One that has ended meanwhile takes its pod along, or is found the next time.
-    Ok(networks.filter_map(io::Result::ok).collect())
+    Ok(networks.map(|(uid, (_, network))| (uid, network)).collect())
 }
 
 /// The UID of the pod whose control groups these are, as kubelets name them with either driver:

@@ -89,7 +89,8 @@ impl Held {
             ["echo"] => self.echo(),
             ["tell", to, text] => tell(to, text),
             ["resolve", name] => resolve(name),
-            ["own-groups"] => own_groups(),
+            ["own-groups"] => own(UnshareFlags::NEWCGROUP),
+            ["own-network"] => own(UnshareFlags::NEWNET),
             ["sees", pod] => sees(pod),
             ["processors"] => Ok(format!("{:?}", leno_host::cpu::Cpu::read().quota)),
             ["open-groups"] => self.open_groups(),
@@ -219,11 +220,11 @@ impl Held {
     }
 }
 
-/// Sees no control groups from here on but its own and those below, as in a container.
-fn own_groups() -> io::Result<String> {
+/// Has a namespace to itself from here on: of control groups, those of its own and those below, as in a container.
+fn own(namespace: UnshareFlags) -> io::Result<String> {
     #[expect(unsafe_code, reason = "the safe wrapper is deprecated")]
     // SAFETY: the table of file descriptors is not unshared.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }?;
+    unsafe { rustix::thread::unshare_unsafe(namespace) }?;
     Ok("alone".into())
 }
 

@@ -133,7 +133,10 @@ fn the_pods_of_a_node_are_found_from_within_a_container() {
             let sees = format!("sees {OTHER}");
             assert_eq!(container.ask(&sees), "false");
             let other = path.replace("000000000001", "000000000002");
-            let other = Container::begin(&other, &all);
+            let mut other = Container::begin(&other, &all);
+            // On the network of the node there is only what a runtime runs for a pod.
+            assert_eq!(container.ask(&sees), "false");
+            assert_eq!(other.ask("own-network"), "alone");
             assert_eq!(container.ask(&sees), "true", "{path} {sees_its_own_alone}");
             // What is made below counts as the container's own.
             assert_eq!(container.ask("open-groups"), "lacks nothing");

@@ -35,6 +35,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "busybox-static", program: "busybox", purposes: &[Purpose::Kernel] },
     Package { name: "ca-certificates", program: "/etc/ssl/certs/ca-certificates.crt", purposes: &[Purpose::Cluster] },
     Package { name: "chromium", program: "chromium", purposes: &[Purpose::Test, Purpose::Bench] },
+    Package { name: "conmon", program: "conmon", purposes: &[Purpose::Cluster] },
     Package { name: "conntrack", program: "conntrack", purposes: &[Purpose::Cluster] },
     Package { name: "containerd", program: "containerd", purposes: &[Purpose::Cluster] },
     Package { name: "containernetworking-plugins", program: "/usr/lib/cni/bridge", purposes: &[Purpose::Cluster] },

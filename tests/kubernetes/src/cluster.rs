@@ -16,7 +16,9 @@ use crate::door::Door;
 use crate::families::{Families, before_port};
 use crate::host::{self, Host};
 use crate::node::Node;
+use crate::nodes::Nodes;
 use crate::programs::gateway_api;
+use crate::runtime::Runtime;
 use crate::sandbox::{Kind, Sandbox};
 use crate::{Failure, Programs, images};
 
@@ -48,13 +50,14 @@ pub enum Tier {
 impl Cluster {
     /// Starts one and waits until it is ready: an API server that says so, nodes to which pods may be sent.
     pub fn start(tier: Tier) -> Result<Self, Failure> {
-        Self::start_with(tier, Families::default())
+        Self::start_with(tier, Nodes::default())
     }
 
-    /// The same with addresses of these families. An API server alone has those of its host.
-    pub fn start_with(tier: Tier, families: Families) -> Result<Self, Failure> {
-        check_host(tier)?;
-        let programs = Programs::make()?;
+    /// The same with nodes of this kind. An API server alone has the addresses of its host.
+    pub fn start_with(tier: Tier, nodes: impl Into<Nodes>) -> Result<Self, Failure> {
+        let Nodes { families, runtime } = nodes.into();
+        check_host(tier, runtime)?;
+        let programs = Programs::make(runtime)?;
         let block = Block::claim();
         let address = block.ip("api").to_string();
         let url = format!("https://{address}:{API_PORT}");
@@ -64,10 +67,7 @@ impl Cluster {
             "#!/bin/sh\nexec '{}' kubectl \"$@\"\n",
             programs.kube.display()
         );
-        let kubectl_at = block.folder().join("bin/kubectl");
-        write(&kubectl_at, &kubectl)?;
-        let executable = fs::set_permissions(&kubectl_at, Permissions::from_mode(0o755));
-        executable.map_err(Failure::of("kubectl"))?;
+        write(&block.folder().join("bin/kubectl"), &kubectl)?;
         let plan = Plan {
             programs: &programs,
             pki: &pki,
@@ -92,7 +92,7 @@ impl Cluster {
             }
             Tier::Node | Tier::TwoNodes => {
                 host::address(&sandbox, Node::First, families)?;
-                sandbox.run(&plan.containerd())?;
+                sandbox.run(&plan.engine().component(plan.folder))?;
                 sandbox.run(&plan.node_api_server())?;
                 let address = SocketAddr::new(block.ip("api").into(), API_PORT);
                 Some(Door::open(address, sandbox.first())?)
@@ -144,9 +144,8 @@ impl Cluster {
         self.second = Some(Host { sandbox, block });
         self.run_second()?;
         for image in images::of_every_node(&self.programs.pod)? {
-            self.second
-                .iter()
-                .try_for_each(|host| host.import(&image))?;
+            let mut second = self.second.iter();
+            second.try_for_each(|host| host.import(&self.programs.engine, &image))?;
         }
         Ok(())
     }
@@ -187,7 +186,8 @@ impl Cluster {
     /// Makes an image known to every node: pods that name it and may use what is there (`imagePullPolicy: IfNotPresent`, or
     /// a tag that is not `latest`) need no registry.
     pub fn import(&self, image: &Image) -> Result<(), Failure> {
-        self.hosts().try_for_each(|host| host.import(image))
+        self.hosts()
+            .try_for_each(|host| host.import(&self.programs.engine, image))
     }
 
     /// What a client reads to reach the API server as an administrator, from this host.
@@ -315,13 +315,11 @@ impl Cluster {
 }
 
 /// Says what this host lacks for a cluster.
-fn check_host(tier: Tier) -> Result<(), Failure> {
+fn check_host(tier: Tier, runtime: Runtime) -> Result<(), Failure> {
     let programs: &[&str] = match tier {
         Tier::Api => &["curl", "etcd", "setpriv", "unshare"],
         Tier::Node | Tier::TwoNodes => &[
             "conntrack",
-            "containerd",
-            "ctr",
             "curl",
             "etcd",
             "ip",
@@ -333,7 +331,11 @@ fn check_host(tier: Tier) -> Result<(), Failure> {
             "unshare",
         ],
     };
-    for program in programs {
+    let of_runtime = match tier {
+        Tier::Api => &[],
+        Tier::Node | Tier::TwoNodes => runtime.programs(),
+    };
+    for program in programs.iter().chain(of_runtime) {
         let folders = [
             "/usr/local/sbin",
             "/usr/local/bin",
@@ -465,9 +467,12 @@ pub(crate) fn said_by(command: &Command, ended: Option<Ended>) -> Result<String,
     Err(failed(&ended.status.to_string(), ended.err))
 }
 
-/// Writes a file, and makes the folders above it.
+/// Writes a file, and makes the folders above it. A script may be run.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let parent = path.parent().unwrap_or(path);
-    let written = fs::create_dir_all(parent).and_then(|()| fs::write(path, text));
+    let mut written = fs::create_dir_all(parent).and_then(|()| fs::write(path, text));
+    if text.starts_with("#!") {
+        written = written.and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o755)));
+    }
     written.map_err(Failure::of(path.display().to_string()))
 }

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::Programs;
 use crate::families::{Families, before_port};
-use crate::images::PAUSE;
 use crate::node::Node;
+use crate::runtime::Engine;
 use crate::sandbox::Component;
 
 /// What components are told about the cluster that they make.
@@ -73,6 +73,11 @@ impl<'a> Plan<'a> {
             node: Node::Second,
             families,
         }
+    }
+
+    /// What runs the node's containers.
+    pub(crate) fn engine(&self) -> &'a Engine {
+        &self.programs.engine
     }
 
     /// A file of the certificates' folder.
@@ -217,15 +222,6 @@ impl<'a> Plan<'a> {
         self.kube("names", arguments)
     }
 
-    pub(crate) fn containerd(&self) -> Component {
-        let file = self.folder.join("containerd.toml");
-        Component {
-            name: "containerd".to_owned(),
-            program: "containerd".into(),
-            arguments: vec!["--config".to_owned(), file.display().to_string()],
-        }
-    }
-
     fn kube(&self, name: &str, mut arguments: Vec<String>) -> Component {
         arguments.insert(0, name.to_owned());
         Component {
@@ -236,17 +232,19 @@ impl<'a> Plan<'a> {
     }
 
     /// The files of a node and what is in them.
-    pub(crate) fn files(&self) -> [(&'static str, String); 4] {
-        [
+    pub(crate) fn files(&self) -> Vec<(&'static str, String)> {
+        let own = [
             ("kubelet.json", self.kubelet_configuration().to_string()),
-            ("containerd.toml", self.containerd_configuration()),
             (
                 "upper/etc/cni/net.d/10-node.conflist",
                 network(self.node, self.families).to_string(),
             ),
             // For its folder, which the kubelet looks into for static pods.
             ("upper/etc/kubernetes/manifests/.none", String::new()),
-        ]
+        ];
+        own.into_iter()
+            .chain(self.engine().files(self.folder))
+            .collect()
     }
 
     fn kubelet_configuration(&self) -> Value {
@@ -262,7 +260,7 @@ impl<'a> Plan<'a> {
             "authorization": {"mode": "Webhook"},
             "tlsCertFile": self.pki(&format!("kubelet-{}.pem", self.node.name())),
             "tlsPrivateKeyFile": self.pki(&format!("kubelet-{}.key", self.node.name())),
-            "containerRuntimeEndpoint": format!("unix://{CONTAINERD}"),
+            "containerRuntimeEndpoint": format!("unix://{}", self.engine().socket()),
             "cgroupDriver": "cgroupfs",
             "failCgroupV1": false,
             "failSwapOn": false,
@@ -276,41 +274,7 @@ impl<'a> Plan<'a> {
             "staticPodPath": "/etc/kubernetes/manifests",
         })
     }
-
-    fn containerd_configuration(&self) -> String {
-        let containerd = self.folder.join("containerd");
-        format!(
-            r#"version = 2
-root = "{0}"
-# Gone when the host starts again, as its processes are.
-state = "/run/containerd"
-
-[grpc]
-address = "{CONTAINERD}"
-
-[plugins."io.containerd.grpc.v1.cri"]
-sandbox_image = "{PAUSE}"
-# Nobody may lower the score of a process here without CAP_SYS_RESOURCE.
-restrict_oom_score_adj = true
-
-[plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "/opt/cni/bin"
-conf_dir = "/etc/cni/net.d"
-
-[plugins."io.containerd.grpc.v1.cri".containerd]
-snapshotter = "overlayfs"
-
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-runtime_type = "io.containerd.runc.v2"
-options = {{ SystemdCgroup = false }}
-"#,
-            containerd.display()
-        )
-    }
 }
-
-/// Where containerd is asked.
-pub(crate) const CONTAINERD: &str = "/run/containerd/containerd.sock";
 
 /// How pods are connected.
 fn network(node: Node, families: Families) -> Value {

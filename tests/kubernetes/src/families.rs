@@ -34,7 +34,7 @@ impl Families {
 }
 
 /// An address as it stands before a port.
-pub(crate) fn before_port(address: &str) -> String {
+pub fn before_port(address: &str) -> String {
     match address.parse() {
         Ok(IpAddr::V6(_)) => format!("[{address}]"),
         Ok(IpAddr::V4(_)) | Err(_) => address.to_owned(),

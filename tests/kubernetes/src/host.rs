@@ -9,9 +9,10 @@ use leno_e2e::Block;
 use leno_image::Image;
 
 use crate::cluster::{said, write};
-use crate::component::{CONTAINERD, Plan};
+use crate::component::Plan;
 use crate::families::Families;
 use crate::node::Node;
+use crate::runtime::Engine;
 use crate::sandbox::Sandbox;
 use crate::{Failure, images};
 
@@ -24,28 +25,25 @@ pub(crate) struct Host {
 
 impl Host {
     /// Makes an image known to its node.
-    pub(crate) fn import(&self, image: &Image) -> Result<(), Failure> {
+    pub(crate) fn import(&self, engine: &Engine, image: &Image) -> Result<(), Failure> {
         let file = images::write(image, self.block.folder())?;
-        let import = ["--namespace", "k8s.io", "images", "import"];
-        said(self.ctr().args(import).arg(&file))?;
+        for mut import in engine.imports(&self.sandbox, self.block.folder(), image, &file) {
+            said(&mut import)?;
+        }
         fs::remove_file(&file).map_err(Failure::of(file.display().to_string()))
     }
 
     /// Starts what runs pods, and nothing that ends where what it asks is not there yet.
     pub(crate) fn run(&mut self, plan: &Plan<'_>) -> Result<(), Failure> {
-        self.sandbox.run(&plan.containerd())?;
-        self.sandbox.until("containerd", "containerd answers", || {
-            said(self.ctr().arg("version")).ok()
+        let engine = plan.engine();
+        let component = engine.component(plan.folder);
+        self.sandbox.run(&component)?;
+        let answers = format!("{} answers", component.name);
+        self.sandbox.until(&component.name, &answers, || {
+            said(&mut engine.asks(&self.sandbox)).ok()
         })?;
         self.sandbox.run(&plan.proxy())?;
         self.sandbox.run(&plan.kubelet())
-    }
-
-    /// The client of its containerd.
-    fn ctr(&self) -> Command {
-        let mut ctr = self.sandbox.enter(Path::new("ctr"));
-        ctr.args(["--address", CONTAINERD]);
-        ctr
     }
 }
 

@@ -1,5 +1,5 @@
-//! A real Kubernetes for tests: etcd, API server, controllers, scheduler, kubelet, kube-proxy and containerd, started and
-//! ended by a test. It takes neither Docker nor systemd, fetches no image and reaches no network but its own.
+//! A real Kubernetes for tests: etcd, API server, controllers, scheduler, kubelet, kube-proxy and containerd or CRI-O,
+//! started and ended by a test. It takes neither Docker nor systemd, fetches no image and reaches no network but its own.
 //!
 //! A [`Cluster`] lives in a sandbox: one kill ends every process of it, and nothing remains of it, however it ends.
 
@@ -19,14 +19,18 @@ pub mod inside;
 pub mod keeper;
 mod mesh;
 mod node;
+mod nodes;
 pub mod outside;
 mod programs;
+mod runtime;
 mod sandbox;
 
 pub use cluster::{Cluster, Tier};
 pub use failure::Failure;
-pub use families::Families;
+pub use families::{Families, before_port};
 pub use images::{LENO, POD, of_leno, of_program, plugin};
 pub use mesh::Placement;
 pub use node::Node;
+pub use nodes::Nodes;
 pub use programs::{Programs, helm};
+pub use runtime::Runtime;

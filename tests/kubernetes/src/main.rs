@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use leno_cluster::{
-    Cluster, Failure, Families, Placement, Tier, conformance, figures, inside, keeper,
+    Cluster, Failure, Families, Nodes, Placement, Runtime, Tier, conformance, figures, inside,
+    keeper,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,6 +26,7 @@ Usage: cargo xtask kubernetes [--api | [--nodes 2] [--leno PLACEMENT]] [-- COMMA
                                               start one, run a command with it, end it
   cargo xtask kubernetes --nodes 2            two nodes, whose pods reach each other; --leno may follow
   cargo xtask kubernetes --ipv6               addresses of IPv6 alone; --nodes or --leno may follow
+  cargo xtask kubernetes --crio               CRI-O in containerd's place; --leno may follow
   cargo xtask kubernetes --api                etcd and API server alone: ready in seconds, no pods
   cargo xtask kubernetes --leno sidecar       a node with Leno as it was built last (or: node, with a proxy on it)
   cargo xtask kubernetes --test               what is tried on a cluster, one test after the other
@@ -68,14 +70,15 @@ fn run(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
         }
         ["--help" | "-h"] => print!("{HELP}"),
         ["--api", rest @ ..] => return serve("An API server", rest, || Cluster::start(Tier::Api)),
-        ["--ipv6", rest @ ..] => return serve_nodes(Families::Six, rest),
-        rest => return serve_nodes(Families::default(), rest),
+        ["--ipv6", rest @ ..] => return serve_nodes(Families::Six.into(), rest),
+        ["--crio", rest @ ..] => return serve_nodes(Runtime::CriO.into(), rest),
+        rest => return serve_nodes(Nodes::default(), rest),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts nodes with addresses of these families, with Leno where that is asked for.
-fn serve_nodes(families: Families, words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
+/// Starts nodes of this kind, with Leno where that is asked for.
+fn serve_nodes(nodes: Nodes, words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
     let (tier, words) = match words {
         ["--nodes", "1", rest @ ..] => (Tier::Node, rest),
         ["--nodes", "2", rest @ ..] => (Tier::TwoNodes, rest),
@@ -90,10 +93,10 @@ fn serve_nodes(families: Families, words: &[&str]) -> Result<ExitCode, Box<dyn E
         ["--leno", placement, rest @ ..] => {
             let placement = Placement::named(placement).ok_or("sidecar or node")?;
             serve(&format!("{what} with Leno"), rest, || {
-                with_leno(tier, families, placement)
+                with_leno(tier, nodes, placement)
             })
         }
-        rest => serve(what, rest, || Cluster::start_with(tier, families)),
+        rest => serve(what, rest, || Cluster::start_with(tier, nodes)),
     }
 }
 
@@ -186,8 +189,8 @@ fn conform(placement: Placement, only: Option<&str>) -> Result<ExitCode, Box<dyn
 }
 
 /// Nodes on which Leno is installed.
-fn with_leno(tier: Tier, families: Families, placement: Placement) -> Result<Cluster, Failure> {
-    let cluster = Cluster::for_leno_with(tier, families)?;
+fn with_leno(tier: Tier, nodes: Nodes, placement: Placement) -> Result<Cluster, Failure> {
+    let cluster = Cluster::for_leno_with(tier, nodes)?;
     eprint!("{}", cluster.install_leno(placement)?);
     Ok(cluster)
 }

@@ -10,7 +10,7 @@ use leno_e2e::ended_within;
 use crate::cluster::said_by;
 use crate::images::{LENO, of_leno};
 use crate::node::Node;
-use crate::{Cluster, Failure, Families, Tier};
+use crate::{Cluster, Failure, Nodes, Tier};
 
 /// So long a control plane may take to come up beside other work.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -53,12 +53,12 @@ impl Cluster {
 
     /// The same on so many nodes.
     pub fn for_leno_on(tier: Tier) -> Result<Self, Failure> {
-        Self::for_leno_with(tier, Families::default())
+        Self::for_leno_with(tier, Nodes::default())
     }
 
-    /// The same with addresses of these families.
-    pub fn for_leno_with(tier: Tier, families: Families) -> Result<Self, Failure> {
-        let cluster = Self::start_with(tier, families)?;
+    /// The same with nodes of this kind.
+    pub fn for_leno_with(tier: Tier, nodes: impl Into<Nodes>) -> Result<Self, Failure> {
+        let cluster = Self::start_with(tier, nodes)?;
         cluster.define_gateway_api()?;
         cluster.import(&of_leno()?)?;
         cluster.add_volume("disk")?;

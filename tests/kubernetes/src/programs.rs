@@ -8,6 +8,7 @@ use leno_e2e::made::{OUTPUT, Recipe};
 
 use crate::Failure;
 use crate::cluster::said;
+use crate::runtime::{Engine, Runtime};
 
 /// The programs that a cluster is made of.
 #[derive(Clone, Debug)]
@@ -18,15 +19,18 @@ pub struct Programs {
     pub pod: PathBuf,
     /// `leno-cluster`, which takes care of a cluster from outside and from inside.
     pub(crate) own: PathBuf,
+    /// What runs containers.
+    pub(crate) engine: Engine,
 }
 
 impl Programs {
     /// Makes what was not made before: the first time that takes about ten minutes, for Kubernetes.
-    pub fn make() -> Result<Self, Failure> {
+    pub fn make(runtime: Runtime) -> Result<Self, Failure> {
         Ok(Self {
             kube: kube()?,
             pod: pod()?,
             own: own()?,
+            engine: Engine::make(runtime)?,
         })
     }
 }
@@ -46,7 +50,7 @@ pub(crate) struct Suite {
 impl Suite {
     /// Makes what was not made before.
     pub(crate) fn make() -> Result<Self, Failure> {
-        let program = |name, package: &str| go(name, "echo", "-s -w", package);
+        let program = |name, package: &str| go(name, "echo", &STRIPPED, package);
         Ok(Self {
             tests: make(Recipe {
                 name: "conformance",
@@ -67,7 +71,7 @@ pub(crate) fn gateway_api() -> Result<PathBuf, Failure> {
 
 /// cert-manager, as a program.
 pub(crate) fn cert_manager() -> Result<PathBuf, Failure> {
-    go("cert-manager", "cert-manager", "-s -w", ".")
+    go("cert-manager", "cert-manager", &STRIPPED, ".")
 }
 
 /// The folder of its CRDs.
@@ -86,43 +90,59 @@ fn module(folder: &str, path: &str) -> Result<PathBuf, Failure> {
 /// Kubernetes, from its Go modules.
 fn kube() -> Result<PathBuf, Failure> {
     let version = "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3";
-    go("kube", "kube", version, ".")
+    go("kube", "kube", &["-ldflags", version], ".")
+}
+
+/// The programs of CRI-O.
+#[derive(Clone, Debug)]
+pub(crate) struct CriO {
+    pub(crate) crio: PathBuf,
+    /// Gives images to its store.
+    pub(crate) copyimg: PathBuf,
+    /// Keeps the namespaces of its pods.
+    pub(crate) pinns: PathBuf,
+}
+
+impl CriO {
+    /// Makes what was not made before.
+    pub(crate) fn make() -> Result<Self, Failure> {
+        const MODULE: &str = "github.com/cri-o/cri-o";
+        // Without what takes libraries in C.
+        let tags =
+            "containers_image_openpgp containers_image_ostree_stub exclude_graphdriver_btrfs";
+        let options = [&["-tags", tags], &STRIPPED[..]].concat();
+        let program = |name, package| go(name, "cri-o", &options, &format!("{MODULE}/{package}"));
+        Ok(Self {
+            crio: program("crio", "cmd/crio")?,
+            copyimg: program("copyimg", "test/copyimg")?,
+            pinns: make(Recipe {
+                name: "pinns",
+                sources: &module("cri-o", MODULE)?.join("pinns/src"),
+                command: &[
+                    "cc", "-std=c99", "-Os", "-static", "-s", "-o", OUTPUT, "pinns.c", "sysctl.c",
+                ],
+            })?,
+        })
+    }
 }
 
 /// A package of the Go module in this folder.
-fn go(name: &str, folder: &str, linked: &str, package: &str) -> Result<PathBuf, Failure> {
+fn go(name: &str, folder: &str, options: &[&str], package: &str) -> Result<PathBuf, Failure> {
+    let [build, out] = [["go", "build", "-trimpath"], ["-o", OUTPUT, package]];
     make(Recipe {
         name,
         sources: &source(folder),
-        command: &[
-            "go",
-            "build",
-            "-trimpath",
-            "-ldflags",
-            linked,
-            "-o",
-            OUTPUT,
-            package,
-        ],
+        command: &[&build, options, &out].concat(),
     })
 }
 
+/// Of what only its author looks into, nothing is linked.
+const STRIPPED: [&str; 2] = ["-ldflags", "-s -w"];
+
 /// Helm of this line, `v4` or `v3`, from its Go module.
 pub fn helm(line: &str) -> Result<PathBuf, Failure> {
-    make(Recipe {
-        name: &format!("helm-{line}"),
-        sources: &source("helm"),
-        command: &[
-            "go",
-            "build",
-            "-trimpath",
-            "-ldflags",
-            "-s -w",
-            "-o",
-            OUTPUT,
-            &format!("helm.sh/helm/{line}/cmd/helm"),
-        ],
-    })
+    let package = format!("helm.sh/helm/{line}/cmd/helm");
+    go(&format!("helm-{line}"), "helm", &STRIPPED, &package)
 }
 
 /// What runs in pods: linked statically, for their images hold nothing else.

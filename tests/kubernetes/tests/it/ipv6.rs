@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use leno_cluster::{Cluster, Families, LENO, Placement, Tier};
+use leno_cluster::{Cluster, Families, LENO, Placement, Tier, before_port};
 use leno_e2e::{ended_within, run, run_within};
 
 use crate::install::{PATIENCE, inside};
@@ -10,7 +10,7 @@ use crate::nodes::{FILE, on_node};
 use crate::sidecar::{get, on_the_node, shop, until_ready};
 
 /// The namespaces of the mesh, by where their pods have their proxies.
-const PLACES: [(&str, Placement); 2] = [
+pub(crate) const PLACES: [(&str, Placement); 2] = [
     ("by-sidecar", Placement::Sidecar),
     ("by-node", Placement::Node),
 ];
@@ -32,25 +32,21 @@ fn a_mesh_holds_where_ipv4_comes_second_and_leaves_nothing() {
 }
 
 fn holds_and_leaves_nothing(cluster: &Cluster) {
-    let traces = || {
-        on_node(
-            cluster,
-            &format!("cat {FILE}; ls /opt/cni/bin; nft list tables"),
-        )
-    };
-    let before = traces();
-    let look = ["check", "--pre", "--node"];
-    let looked = ended_within(PATIENCE, cluster.leno(&look).stdin(Stdio::null())).unwrap();
-    assert!(looked.status.success(), "{looked:?}");
+    let before = traces(cluster);
+    is_fit(cluster);
+    let first = [
+        "get",
+        "service",
+        "kubernetes",
+        "-o",
+        "jsonpath={.spec.clusterIP}",
+    ];
+    assert!(cluster.ask(&first).unwrap().contains(':'));
     // Pods of the one placement load their rules themselves, those of the other have them from their node.
     for (namespace, placement) in PLACES {
         cluster.install_leno(placement).unwrap();
-        cluster.apply(&written(namespace, placement)).unwrap();
         // They are ready, which their node's checks by HTTP have said though all but two callers are refused.
-        for deployment in ["cart", "web", "mail"] {
-            until_ready(cluster, namespace, deployment);
-        }
-        until_ready(cluster, "outside", "stranger");
+        lay_out(cluster, namespace, placement);
         lets_in_and_keeps_out(cluster, namespace, namespace);
     }
     for [(caller, _), (called, _)] in [PLACES, [PLACES[1], PLACES[0]]] {
@@ -69,13 +65,40 @@ fn holds_and_leaves_nothing(cluster: &Cluster) {
     for (namespace, _) in PLACES {
         cluster.ask(&["delete", "namespace", namespace]).unwrap();
     }
+    leaves_nothing(cluster, &before);
+}
+
+/// What stands on a node that Leno may change.
+pub(crate) fn traces(cluster: &Cluster) -> String {
+    let script = format!("cat {FILE}; ls /opt/cni/bin; nft list tables");
+    on_node(cluster, &script)
+}
+
+/// Whether nodes are found fit for proxies.
+pub(crate) fn is_fit(cluster: &Cluster) {
+    let look = ["check", "--pre", "--node"];
+    let looked = ended_within(PATIENCE, cluster.leno(&look).stdin(Stdio::null())).unwrap();
+    assert!(looked.status.success(), "{looked:?}");
+}
+
+/// Makes a shop, and waits until its pods are ready.
+pub(crate) fn lay_out(cluster: &Cluster, namespace: &str, placement: Placement) {
+    cluster.apply(&written(namespace, placement)).unwrap();
+    for deployment in ["cart", "web", "mail"] {
+        until_ready(cluster, namespace, deployment);
+    }
+    until_ready(cluster, "outside", "stranger");
+}
+
+/// Takes Leno away, and with it all that was not there before.
+pub(crate) fn leaves_nothing(cluster: &Cluster, before: &str) {
     let uninstall = ["uninstall", "--yes", "--with-objects"];
     let told = run_within(PATIENCE, &mut cluster.leno(&uninstall));
     assert!(told.contains("gone  all of that"), "{told}");
     let kinds = "crd,ns,clusterrole,clusterrolebinding,mutatingwebhookconfiguration,validatingwebhookconfiguration";
     let names = cluster.ask(&["get", kinds, "-o", "name"]).unwrap();
     assert!(!names.contains("leno"), "{names}");
-    assert_eq!(traces(), before);
+    assert_eq!(traces(cluster), before);
 }
 
 /// A shop whose cart takes calls of web, from either namespace, and has a Service without an address, too.
@@ -89,7 +112,7 @@ fn written(namespace: &str, placement: Placement) -> String {
 }
 
 /// Of the pods of one namespace those get in to cart of the other, or the same, that may.
-fn lets_in_and_keeps_out(cluster: &Cluster, caller: &str, called: &str) {
+pub(crate) fn lets_in_and_keeps_out(cluster: &Cluster, caller: &str, called: &str) {
     for at in ways(cluster, called) {
         let url = |path: &str| format!("http://{at}{path}");
         let allowed = || {
@@ -116,18 +139,14 @@ fn lets_in_and_keeps_out(cluster: &Cluster, caller: &str, called: &str) {
 fn ways(cluster: &Cluster, namespace: &str) -> Vec<String> {
     let address = "jsonpath={.spec.clusterIP}";
     let service = ["get", "service", "cart", "-n", namespace, "-o", address];
-    let service = cluster.ask(&service).unwrap();
-    let pod = of_pod(cluster, namespace, "{.items[0].status.podIP}");
-    assert!(
-        service.contains(':') && pod.contains(':'),
-        "{service} {pod}"
-    );
+    let service = before_port(&cluster.ask(&service).unwrap());
+    let pod = before_port(&of_pod(cluster, namespace, "{.items[0].status.podIP}"));
     vec![
         format!("cart.{namespace}:80"),
         format!("cart.{namespace}.svc.cluster.local:80"),
         format!("carts.{namespace}:8080"),
-        format!("[{service}]:80"),
-        format!("[{pod}]:8080"),
+        format!("{service}:80"),
+        format!("{pod}:8080"),
     ]
 }
 
@@ -141,7 +160,7 @@ fn of_pod(cluster: &Cluster, namespace: &str, path: &str) -> String {
 }
 
 /// Nothing is wrong, and it is seen when something is: rules that somebody takes away are missed, and put back.
-fn is_proven(cluster: &Cluster, namespace: &str) {
+pub(crate) fn is_proven(cluster: &Cluster, namespace: &str) {
     let check = || inside(cluster, &["check", "-n", namespace]);
     let well = || check().contains("no problem").then_some(());
     cluster.until("nothing is wrong", well).unwrap();
@@ -157,7 +176,7 @@ fn is_proven(cluster: &Cluster, namespace: &str) {
     cluster.until("the rules are put back", told).unwrap();
     // From the node, past no proxy, as a check of health comes, and as none does.
     let ask = |path: &str| {
-        let url = format!("http://[{address}]:8080{path}");
+        let url = format!("http://{}:8080{path}", before_port(&address));
         run(cluster
             .inside("curl")
             .args(["-gs", "--max-time", "10", &url]))

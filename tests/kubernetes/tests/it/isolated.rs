@@ -24,8 +24,8 @@ fn on_the_node(cluster: &Cluster, script: &str) -> String {
 }
 
 /// The number of the process of the pod that a Deployment has one of.
-pub(crate) fn process(cluster: &Cluster, deployment: &str) -> String {
-    let script = format!("pgrep -f -- '[-]-pod-process.*--workload shop/{deployment}-'");
+pub(crate) fn process(cluster: &Cluster, namespace: &str, deployment: &str) -> String {
+    let script = format!("pgrep -f -- '[-]-pod-process.*--workload {namespace}/{deployment}-'");
     let found = || {
         let found = on_the_node(cluster, &script);
         let is_one = !found.is_empty() && !found.contains('\n');
@@ -75,7 +75,7 @@ fn what_ends_the_process_of_one_pod_touches_no_other() {
 
     // What a process has: a group of its own, another user, the pod's network, and no right but to mark sockets.
     for deployment in ["cart", "web", "mail"] {
-        let process = process(&cluster, deployment);
+        let process = process(&cluster, "shop", deployment);
         let uid =
             format!("get pods -n shop -l app={deployment} -o jsonpath={{.items[0].metadata.uid}}");
         let (uid, groups) = (
@@ -115,11 +115,11 @@ fn what_ends_the_process_of_one_pod_touches_no_other() {
         ),
     ] {
         let load = Asking::begin(&cluster, "shop", "web", "http://cart:80/items", LOAD);
-        let before = process(&cluster, "mail");
+        let before = process(&cluster, "shop", "mail");
         on_the_node(&cluster, &how.replace("PROCESS", &before));
         // Whoever has no memory ends when it needs some.
         let busy = Asking::begin(&cluster, "shop", "mail", "http://cart:80/items", LOAD);
-        let another = || (process(&cluster, "mail") != before).then_some(());
+        let another = || (process(&cluster, "shop", "mail") != before).then_some(());
         cluster
             .until("another process is started", another)
             .unwrap();
@@ -143,18 +143,18 @@ fn what_ends_the_process_of_one_pod_touches_no_other() {
 
     // The DaemonSet is updated: a newer process of each pod takes the older one's place.
     let load = Asking::begin(&cluster, "shop", "web", "http://cart:80/items", LOAD);
-    let older = process(&cluster, "web");
+    let older = process(&cluster, "shop", "web");
     asked("rollout restart -n leno-system daemonset/leno-node");
     asked("rollout status -n leno-system daemonset/leno-node --timeout=240s");
     let alone = || (proxies(&cluster).len() == 1).then_some(());
     cluster.until("the older proxy has gone", alone).unwrap();
-    assert_ne!(process(&cluster, "web"), older);
+    assert_ne!(process(&cluster, "shop", "web"), older);
     let (count, failed, told) = load.end();
     println!("the DaemonSet is updated: {count} allowed calls, {failed} failed");
     assert_eq!(failed, 0, "{told:#?}");
 
     // It ends with its pod.
-    let ends = process(&cluster, "mail");
+    let ends = process(&cluster, "shop", "mail");
     asked("scale -n shop deployment/mail --replicas=0");
     let gone = || on_the_node(&cluster, &format!("ls -d /proc/{ends}")).is_empty();
     cluster

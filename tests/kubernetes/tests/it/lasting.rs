@@ -23,14 +23,14 @@ fn a_nodes_proxy_that_is_made_anew_goes_on_while_the_control_plane_is_away() {
     assert_eq!(on_node(&cluster, "stat -c %a:%u /run/leno/node"), "700:0\n");
     assert_eq!(on_node(&cluster, "stat -fc %T /run/leno/node"), "tmpfs\n");
     let (pod, address) = cart(&cluster);
-    let own_process = process(&cluster, "mail");
+    let own_process = process(&cluster, "shop", "mail");
 
     control(&cluster, 0);
     let strangers_now = strangers(&cluster, &address);
     for how in ["--timeout=120s", "--force --grace-period=0"] {
         made_anew(&cluster, how);
     }
-    assert_ne!(process(&cluster, "mail"), own_process);
+    assert_ne!(process(&cluster, "shop", "mail"), own_process);
 
     // A newer one that comes while the older runs leaves it alone, and goes on once that has ended.
     let before = proxies(&cluster);

@@ -8,6 +8,7 @@ mod cert_manager;
 mod changed;
 mod chaos;
 mod control;
+mod cri_o;
 mod definitions;
 mod helm;
 mod injected;

@@ -20,6 +20,8 @@ use crate::finding;
 use crate::isolation::peers::Callers;
 use crate::workloads::Workload;
 
+pub use findings::{Shut, shut};
+
 /// All policies that hold what comes in, and what they say.
 #[derive(Default)]
 pub(crate) struct Isolations<'a> {

@@ -59,6 +59,7 @@ use crate::layers::Layers;
 pub use access::Special;
 pub use attested::{ClaimMatch, KeysFrom, TokenIssuer, TokenMatch};
 pub use ca::{By, Ca, Login, Outside, Vault};
+pub use isolation::{Shut, shut};
 pub use mesh::{
     AddressOwner, Administration, Answer, Called, Destination, Instance, Known, Lifetimes, Mesh,
     NotFound, Sidecars, ViewOf,

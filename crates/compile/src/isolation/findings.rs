@@ -11,9 +11,9 @@ use alloc::{
 
 use leno_model::{Code, Namespace, Note, Notes};
 use leno_resources::network_policy::{
-    EgressRule, IngressRule, NetworkPeer, NetworkPolicySpec, NetworkPort, PolicyType,
+    EgressRule, IngressRule, LabelSelector, NetworkPeer, NetworkPolicySpec, NetworkPort, PolicyType,
 };
-use leno_resources::pod::SIDECAR;
+use leno_resources::pod::{NODE, SIDECAR};
 use leno_resources::service::{TargetPort, TransportProtocol};
 use leno_resources::{List, Object, Resources};
 
@@ -29,22 +29,51 @@ const CONTROL: u16 = 15012;
 /// Where names are asked for: nothing that the mesh carries.
 const DNS: u16 = 53;
 
+/// Something that a `NetworkPolicy` keeps from pods of the mesh, though it lets others through.
+pub struct Shut<'a> {
+    /// The policy.
+    pub policy: &'a Object<NetworkPolicySpec>,
+    /// Where it does: a JSON pointer.
+    pub pointer: String,
+    /// What it would have to allow: `ingress to port 15008`.
+    pub what: String,
+}
+
+/// What the policies of a namespace keep from pods of the mesh that have these labels, and may have a proxy beside them.
+/// Policies about the same pod add up: what one of them lets through is shut by none.
+pub fn shut<'a>(
+    policies: &[&'a Object<NetworkPolicySpec>],
+    pods: &BTreeSet<(&Labels, bool)>,
+) -> Vec<Shut<'a>> {
+    let read = policies.iter().filter_map(|object| {
+        let spec = object.spec.sound()?;
+        Some(Policy { object, spec })
+    });
+    let read: Vec<_> = read.collect();
+    let shut = read.iter().flat_map(|policy| policy.shut(&read, pods));
+    shut.collect()
+}
+
 /// Says of each policy about pods of the mesh what of their calls does not get through. Of what nobody could read,
 /// something else is said.
 pub(super) fn note(resources: &Resources, callers: &Callers<'_>, notes: &mut Notes) {
     let modes = Modes::of(resources);
-    let mut by_namespace = BTreeMap::<_, Vec<Policy<'_>>>::new();
+    let mut by_namespace = BTreeMap::<_, Vec<_>>::new();
     for object in resources.network_policies.iter() {
-        let namespace = finding::namespace(object);
-        if let Some(spec) = object.spec.sound() {
-            let policies = by_namespace.entry(namespace).or_default();
-            policies.push(Policy { object, spec });
-        }
+        let policies = by_namespace.entry(finding::namespace(object)).or_default();
+        policies.push(object);
     }
     for (namespace, policies) in &by_namespace {
         let pods = pods(namespace, callers, &modes);
-        for policy in policies {
-            policy.note(policies, &pods, notes);
+        let shut = shut(policies, &pods);
+        for object in policies {
+            let shut = shut.iter().filter(|it| core::ptr::eq(it.policy, *object));
+            let told = told(&shut.collect::<Vec<_>>());
+            let policy = object.spec.sound().map(|spec| Policy { object, spec });
+            let not_held = policy.and_then(|policy| policy.not_held(&pods));
+            for note in told.into_iter().chain(not_held) {
+                notes.push(note);
+            }
         }
     }
 }
@@ -58,8 +87,25 @@ fn pods<'w>(
     let workloads = callers.within(namespace).iter();
     let pods = workloads.filter(|it| it.outline.span("").is_none());
     let labels = pods.map(|it| &it.outline.meta.labels);
-    let mode = |labels| Some((labels, modes.said(Some(namespace), labels)? == SIDECAR));
+    let mode = |labels| match modes.said(Some(namespace), labels)? {
+        SIDECAR => Some((labels, true)),
+        NODE => Some((labels, false)),
+        _ => None,
+    };
     labels.filter_map(mode).collect()
+}
+
+fn told(shut: &[&Shut<'_>]) -> Option<Note> {
+    let first = shut.first()?;
+    let what: Vec<_> = shut.iter().map(|it| it.what.as_str()).collect();
+    let what = what.join(", ");
+    let message = format!("it is about pods of the mesh, and does not allow {what}");
+    let note = finding::warning(first.policy, &first.pointer, Code::C205, message);
+    let suggestion = format!("allow {what}, here or in another policy about these pods");
+    Some(
+        note.suggest(Some(suggestion))
+            .in_force("the cluster's network drops calls by the mesh that the rule is about"),
+    )
 }
 
 struct Policy<'a> {
@@ -75,12 +121,17 @@ struct Rule<'a> {
 }
 
 impl<'a> Policy<'a> {
-    fn note(&self, all: &[Policy<'_>], pods: &BTreeSet<(&Labels, bool)>, notes: &mut Notes) {
+    /// What it shuts for these pods, where `all` policies are about them.
+    fn shut(&self, all: &[Policy<'_>], pods: &BTreeSet<(&Labels, bool)>) -> Vec<Shut<'a>> {
         let pods: Vec<_> = pods.iter().filter(|(it, _)| self.selects(it)).collect();
-        if pods.is_empty() {
-            return;
-        }
         let mut shut = Vec::new();
+        let mut add = |pointer, what| {
+            shut.push(Shut {
+                policy: self.object,
+                pointer,
+                what,
+            });
+        };
         for kind in [PolicyType::Ingress, PolicyType::Egress] {
             let rules = self.rules(kind).enumerate();
             let mut closed = rules.filter(|(_, rule)| {
@@ -88,43 +139,43 @@ impl<'a> Policy<'a> {
                 rule.is_about_calls() && !pods.all(|(it, _)| is_let_through(*rule, kind, it, all))
             });
             if let Some((place, _)) = closed.next() {
-                shut.push((kind, place, format!("{} to port {TUNNEL}", word(kind))));
+                let word = word(kind);
+                let pointer = format!("/spec/{word}/{place}/ports");
+                add(pointer, format!("{word} to port {TUNNEL}"));
             }
         }
-        let has_sidecar = pods.iter().any(|(_, is_sidecar)| *is_sidecar);
-        let mut out = self.rules(PolicyType::Egress);
-        if has_sidecar && out.next().is_some() && !pods.iter().all(|(it, _)| reaches_mesh(it, all))
-        {
-            let what = format!("egress to port {CONTROL} of leno-system");
-            shut.push((PolicyType::Egress, 0, what));
+        // Nobody lets pods out to which nobody is called, but their proxies have to get there all the same.
+        let holds = self.spec.is_about(PolicyType::Egress);
+        let is_open = self.rules(PolicyType::Egress).next().is_some();
+        let mut cut = pods.iter().filter(|(it, has_sidecar)| {
+            let is_told_elsewhere =
+                || !is_open && rules(it, PolicyType::Egress, all).next().is_some();
+            holds && *has_sidecar && !reaches_mesh(it, all) && !is_told_elsewhere()
+        });
+        if cut.next().is_some() {
+            let pointer = if is_open {
+                "/spec/egress/0/ports"
+            } else {
+                "/spec"
+            };
+            add(
+                pointer.into(),
+                format!("egress to port {CONTROL} of leno-system"),
+            );
         }
-        if let Some(note) = self.told(&shut) {
-            notes.push(note);
-        }
-        if self.rules(PolicyType::Egress).any(Rule::names_ports) {
-            notes.push(self.not_held());
-        }
+        shut
     }
 
-    fn told(&self, shut: &[(PolicyType, usize, String)]) -> Option<Note> {
-        let (kind, place, _) = shut.first()?;
-        let what = shut.iter().map(|(_, _, what)| what.as_str());
-        let what = what.collect::<Vec<_>>().join(", ");
-        let pointer = format!("/spec/{}/{place}/ports", word(*kind));
-        let message = format!("it is about pods of the mesh, and does not allow {what}");
-        let note = finding::warning(self.object, &pointer, Code::C205, message);
-        let suggestion = format!("add {{port: {TUNNEL}}} to the ports of the rule");
-        Some(
-            note.suggest(Some(suggestion))
-                .in_force("the cluster's network drops calls by the mesh that the rule is about"),
-        )
-    }
-
-    fn not_held(&self) -> Note {
+    fn not_held(&self, pods: &BTreeSet<(&Labels, bool)>) -> Option<Note> {
+        let is_about = pods.iter().any(|(it, _)| self.selects(it));
+        if !is_about || !self.rules(PolicyType::Egress).any(Rule::names_ports) {
+            return None;
+        }
         let message = "the cluster's network alone holds what goes out of pods of the mesh, and sees one port of their calls".to_string();
-        finding::information(self.object, "/spec/egress", Code::C206, message).in_force(format!(
+        let note = finding::information(self.object, "/spec/egress", Code::C206, message);
+        Some(note.in_force(format!(
             "whom it lets out to port {TUNNEL}, it lets out to all ports that others let in"
-        ))
+        )))
     }
 
     fn selects(&self, labels: &Labels) -> bool {
@@ -147,22 +198,62 @@ impl<'a> Policy<'a> {
     }
 }
 
-/// Whether all that a rule lets through comes through the tunnel too, for pods of these labels: by a rule of any policy
-/// about them that says so of the same others, or of everybody.
-fn is_let_through(rule: Rule<'_>, kind: PolicyType, labels: &Labels, all: &[Policy<'_>]) -> bool {
+/// The rules of a kind of all policies about pods of these labels.
+fn rules<'p, 'a>(
+    labels: &'p Labels,
+    kind: PolicyType,
+    all: &'p [Policy<'a>],
+) -> impl Iterator<Item = Rule<'a>> + use<'p, 'a> {
     let about = all.iter().filter(|policy| policy.selects(labels));
-    let mut rules = about.flat_map(|policy| policy.rules(kind));
-    rules.any(|it| it.lets_through(TUNNEL) && (it.others.is_empty() || it.others == rule.others))
+    about.flat_map(move |policy| policy.rules(kind))
+}
+
+/// Whether all that a rule lets through comes through the tunnel too, for pods of these labels: by rules of any policies
+/// about them that say so of the same others, or of everybody.
+fn is_let_through(rule: Rule<'_>, kind: PolicyType, labels: &Labels, all: &[Policy<'_>]) -> bool {
+    let open = rules(labels, kind, all).filter(|it| it.lets_through(TUNNEL));
+    let open: Vec<_> = open.collect();
+    let wide = || open.iter().flat_map(|it| it.others());
+    let mut others = rule.others();
+    open.iter().any(|it| it.others.is_empty())
+        || !rule.others.is_empty() && others.all(|it| wide().any(|wide| covers(wide, it)))
 }
 
 /// Whether pods of these labels reach the control plane: one rule that lets them is enough.
 fn reaches_mesh(labels: &Labels, all: &[Policy<'_>]) -> bool {
-    let about = all.iter().filter(|policy| policy.selects(labels));
-    let mut rules = about.flat_map(|policy| policy.rules(PolicyType::Egress));
-    rules.any(|it| it.lets_through(CONTROL))
+    rules(labels, PolicyType::Egress, all).any(|it| it.lets_through(CONTROL))
 }
 
-impl Rule<'_> {
+/// Whether all whom `narrow` means are meant by `wide`, as their words tell.
+fn covers(wide: &NetworkPeer, narrow: &NetworkPeer) -> bool {
+    let namespaces = match (&wide.namespace_selector, &narrow.namespace_selector) {
+        (None, None) => true,
+        (Some(wide), None) => wide.is_empty(),
+        (Some(wide), Some(narrow)) => asks_no_more(wide, narrow),
+        (None, Some(_)) => false,
+    };
+    let pods = match (&wide.pod_selector, &narrow.pod_selector) {
+        (None, _) => true,
+        (Some(wide), None) => wide.is_empty(),
+        (Some(wide), Some(narrow)) => asks_no_more(wide, narrow),
+    };
+    wide.ip_block == narrow.ip_block && namespaces && pods
+}
+
+/// Whether labels that are as `narrow` says are as `wide` says, too.
+fn asks_no_more(wide: &LabelSelector, narrow: &LabelSelector) -> bool {
+    let mut labels = wide.match_labels.iter();
+    let mut asked = wide.match_expressions.iter();
+    let known = || narrow.match_expressions.iter();
+    labels.all(|(key, value)| narrow.match_labels.get(key) == Some(value))
+        && asked.all(|one| known().any(|other| one == other))
+}
+
+impl<'a> Rule<'a> {
+    fn others(self) -> impl Iterator<Item = &'a NetworkPeer> {
+        self.others.iter().filter_map(|peer| peer.sound())
+    }
+
     fn lets_through(self, port: u16) -> bool {
         let mut ports = self.ports.iter().filter_map(|port| port.sound());
         self.ports.is_empty() || ports.any(|it| it.has(port))
@@ -170,16 +261,22 @@ impl Rule<'_> {
 
     /// Whether it lets through something that the mesh carries.
     fn is_about_calls(self) -> bool {
-        let mut ports = self.ports.iter().filter_map(|port| port.sound());
-        let is_call = |port: &NetworkPort| {
-            let is_dns = port.port == Some(TargetPort::Number(DNS));
-            port.protocol == TransportProtocol::Tcp && !is_dns
-        };
-        self.ports.is_empty() || ports.any(is_call)
+        self.ports.is_empty() || self.named().next().is_some()
     }
 
+    /// Whether it says to which ports of others calls go.
     fn names_ports(self) -> bool {
-        !self.ports.is_empty() && self.is_about_calls()
+        let tunnel = Some(TargetPort::Number(TUNNEL));
+        self.named().any(|port| port.port != tunnel)
+    }
+
+    /// What it says of ports of calls that the mesh carries, or of its own.
+    fn named(self) -> impl Iterator<Item = &'a NetworkPort> {
+        let ports = self.ports.iter().filter_map(|port| port.sound());
+        ports.filter(|port| {
+            let other = [DNS, CONTROL].map(|port| Some(TargetPort::Number(port)));
+            port.protocol == TransportProtocol::Tcp && !other.contains(&port.port)
+        })
     }
 }
 

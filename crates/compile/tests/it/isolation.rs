@@ -472,6 +472,12 @@ fn what_the_network_of_a_cluster_would_drop_of_the_mesh_is_told() {
     let some =
         "{ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 15008}]}]}";
     assert_eq!(told(&[("web", web), ("tunnel", some)]), shut);
+    // So it does where several policies do so together, and where one asks less of whom it lets through.
+    let two = "{ingress: [{from: [{podSelector: {matchLabels: {app: web, tier: a}}}, \
+               {namespaceSelector: {matchLabels: {team: b}}}], ports: [{port: 8080}]}]}";
+    let team = "{ingress: [{from: [{namespaceSelector: {matchLabels: {team: b}}}], ports: [{port: 15008}]}]}";
+    assert_eq!(told(&[("web", two), ("tunnel", some), ("team", team)]), "");
+    assert_eq!(told(&[("web", two), ("tunnel", some)]), shut);
     for open in [
         "{}",
         "{ingress: [{}]}",
@@ -491,4 +497,19 @@ fn what_the_network_of_a_cluster_would_drop_of_the_mesh_is_told() {
          C206 out /spec/egress: the cluster's network alone holds what goes out of pods of the mesh, and sees one \
          port of their calls"
     );
+    // Who calls nobody has a proxy all the same.
+    let nobody = "{policyTypes: [Egress]}";
+    let cut = |name: &str, pointer: &str| {
+        format!(
+            "C205 {name} {pointer}: it is about pods of the mesh, and does not allow egress to port 15012 of leno-system"
+        )
+    };
+    assert_eq!(told(&[("nobody", nobody)]), cut("nobody", "/spec"));
+    let dns = "{policyTypes: [Egress], egress: [{ports: [{port: 53}, {port: 53, protocol: UDP}]}]}";
+    assert_eq!(
+        told(&[("dns", dns), ("nobody", nobody)]),
+        cut("dns", "/spec/egress/0/ports")
+    );
+    let mesh = "{policyTypes: [Egress], egress: [{ports: [{port: 15012}]}]}";
+    assert_eq!(told(&[("nobody", nobody), ("mesh", mesh)]), "");
 }

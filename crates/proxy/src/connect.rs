@@ -30,8 +30,7 @@ pub(crate) async fn connect(
     limit: Duration,
 ) -> Result<Stream, Refusal> {
     let opened = tokio::time::timeout(limit, open(worker, target, id)).await;
-    let endpoint = target.address;
-    opened.unwrap_or(Err(Refusal::ConnectTimeout { endpoint, limit }))
+    opened.unwrap_or_else(|_late| Err(worker.late(target, limit)))
 }
 
 /// A connection to the proxy of `target` that takes requests as they are; `None` if there is no such
@@ -47,10 +46,9 @@ pub(crate) async fn connect_for_requests(
         return Ok(None);
     };
     let opened = tokio::time::timeout(limit, worker.tunnels.requests(key, worker)).await;
-    let endpoint = target.address;
     match opened {
-        Err(_late) => Err(Refusal::ConnectTimeout { endpoint, limit }),
-        Ok(Err(failure)) => Err(worker.tunnel_refusal(&failure, tunnel, endpoint, id)),
+        Err(_late) => Err(worker.late(target, limit)),
+        Ok(Err(failure)) => Err(worker.tunnel_refusal(&failure, tunnel, target.address, id)),
         Ok(Ok(requests)) => Ok(requests),
     }
 }
@@ -159,6 +157,22 @@ async fn open_tunnel(
 }
 
 impl Worker {
+    /// What it means that nobody took a connection in time: where no way leads to the endpoint's proxy, nobody has asked
+    /// the endpoint.
+    fn late(&self, target: &TargetRef<'_>, limit: Duration) -> Refusal {
+        let way = target.keep().tunnel;
+        match way.filter(|key| !self.tunnels.reach(key, self.mono())) {
+            Some(key) => Refusal::TunnelFailed {
+                proxy: key.address,
+                why: NoTunnel::NotReached(format!("no answer within {limit:?}").into()),
+            },
+            None => Refusal::ConnectTimeout {
+                endpoint: target.address,
+                limit,
+            },
+        }
+    }
+
     /// What a failed tunnel means for the call; a handshake that failed is told on its own.
     fn tunnel_refusal(
         &self,

@@ -190,6 +190,11 @@ impl Tunnels {
         }))
     }
 
+    /// Whether there is a connection to the proxy of `key`.
+    pub(crate) fn reach(&self, key: &TunnelKey, now: Mono) -> bool {
+        self.0.open_to(key, now).is_some()
+    }
+
     /// Uses the connections that are open for no further stream: trust has changed, and who proved
     /// something must prove it again.
     pub(crate) fn retire(&self) {

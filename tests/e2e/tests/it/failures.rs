@@ -184,6 +184,19 @@ fn the_other_proxy_is_not_there() {
 }
 
 #[test]
+fn the_other_proxy_does_not_answer() {
+    // As where a network drops what comes to its port.
+    let world = World::pair().objects(LATE);
+    Application::start(world.at("cart", 8080), "cart");
+    let _deaf = deaf(world.at("cart", 15008));
+    let _web = world.proxy("web").upstream("cart", 8080).start();
+    let answer = curl(&[&world.url("web", 8080, "/")]);
+    assert_eq!(answer.outcome(), "502 R025 tunnel-failed");
+    let told = format!("{} could not be reached", world.at("cart", 15008));
+    assert!(answer.text().contains(&told), "{answer:?}");
+}
+
+#[test]
 fn who_goes_away_takes_its_request_along() {
     let pair = Pair::start();
     let mut client = pair.client();

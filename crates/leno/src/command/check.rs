@@ -154,17 +154,20 @@ fn without_control_plane(
     Ok(answer)
 }
 
-/// Leaves what is about `namespace` or about no namespace at all.
+/// Leaves what is about `namespace`, among others too, or about no namespace at all.
 fn narrow(told: &mut Checked, namespace: &str) {
-    let is_near = |text: &str| {
-        let mut names = text
-            .split([' ', ','])
-            .filter_map(|word| word.split_once('/'));
-        names.next().is_none_or(|(named, _)| named == namespace)
-    };
-    told.findings
-        .retain(|finding| finding.object.as_deref().is_none_or(is_near));
-    told.passed.retain(|passed| is_near(passed));
+    told.findings.retain(|finding| {
+        let object = finding.object.as_deref();
+        object.is_none_or(|object| is_near(object, namespace))
+    });
+    told.passed.retain(|passed| is_near(passed, namespace));
+}
+
+/// Whether what a line is about may be in `namespace`: one of its names is, none names a namespace, or not all are told.
+fn is_near(about: &str, namespace: &str) -> bool {
+    let words = about.split([' ', ',']);
+    let mut named = words.filter_map(|word| word.split_once('/')).peekable();
+    named.peek().is_none() || named.any(|(named, _)| named == namespace) || about.ends_with(" more")
 }
 
 /// The worst first, and what stands together in files together.
@@ -216,5 +219,20 @@ fn answer(findings: &[Finding]) -> Answer {
     match of(findings, Severity::Error) {
         0 => Answer::Fine,
         _ => Answer::Bad,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_told_what_is_about_it_among_others() {
+        let both = "pods shop/cart, bank/ledger";
+        assert!(is_near(both, "shop") && is_near(both, "bank") && !is_near(both, "web"));
+        assert!(!is_near("HTTPRoute shop/cart", "bank"));
+        // It may be one of those who are not named.
+        assert!(is_near("pods shop/cart, shop/web and 3 more", "bank"));
+        assert!(is_near("Mesh leno", "shop"));
     }
 }

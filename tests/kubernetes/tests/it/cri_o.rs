@@ -6,7 +6,7 @@ use crate::ipv6::{
     PLACES, is_fit, is_proven, lay_out, leaves_nothing, lets_in_and_keeps_out, traces,
 };
 use crate::isolated::process;
-use crate::nodes::on_node;
+use crate::nodes::{on_node, waits_and_leaves_nothing};
 use crate::sidecar::{get, until_ready};
 
 fn node() -> Cluster {
@@ -84,4 +84,10 @@ fn a_mesh_holds_where_cri_o_runs_the_containers_and_leaves_nothing() {
     cluster
         .until("they are captured no more", is_in_no_mesh)
         .unwrap();
+}
+
+#[test]
+#[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
+fn a_pod_that_cri_o_runs_waits_for_its_nodes_proxy() {
+    waits_and_leaves_nothing(&node());
 }

@@ -5,7 +5,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::Duration;
 
 use leno_cluster::{Cluster, LENO, POD, plugin};
@@ -38,16 +39,21 @@ fn put(cluster: &Cluster, socket: &Path) {
     on_node(cluster, &format!("{copied} && {listed}"));
 }
 
-/// A proxy that serves one pod, and gives what it was asked.
-fn serve(socket: &Path) -> JoinHandle<String> {
+/// A proxy that serves every pod, and gives what it is asked: CRI-O asks for a check behind each pod that is added.
+fn serve(socket: &Path) -> Receiver<String> {
     let listener = UnixListener::bind(socket).unwrap();
+    let (tell, told) = mpsc::channel();
     thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut line = String::new();
-        BufReader::new(&stream).read_line(&mut line).unwrap();
-        stream.write_all(b"{\"served\": true}\n").unwrap();
-        line
-    })
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            stream.write_all(b"{\"served\": true}\n").unwrap();
+            // Whoever has heard enough listens no more.
+            tell.send(line).ok();
+        }
+    });
+    told
 }
 
 pub(crate) fn pod(namespace: &str, name: &str) -> String {
@@ -73,14 +79,17 @@ pub(crate) fn runs(cluster: &Cluster, namespace: &str, name: &str) {
 #[test]
 #[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn a_pod_waits_for_its_nodes_proxy_and_nodes_are_left_as_they_were() {
-    let cluster = Cluster::for_leno().unwrap();
-    let before = on_node(&cluster, &format!("cat {FILE}"));
+    waits_and_leaves_nothing(&Cluster::for_leno().unwrap());
+}
+
+pub(crate) fn waits_and_leaves_nothing(cluster: &Cluster) {
+    let before = on_node(cluster, &format!("cat {FILE}"));
     let socket = cluster.folder().join("node.sock");
-    put(&cluster, &socket);
+    put(cluster, &socket);
     cluster.apply(&pod("default", "cart")).unwrap();
     // A node comes up without its proxy.
     cluster.apply(&pod("kube-system", "names")).unwrap();
-    runs(&cluster, "kube-system", "names");
+    runs(cluster, "kube-system", "names");
     let refused = cluster.until("it is said why the pod does not start", || {
         let events = cluster.ask(&["get", "events", "-o", "jsonpath={.items[*].message}"]);
         events.ok().filter(|events| events.contains("H013"))
@@ -89,10 +98,10 @@ fn a_pod_waits_for_its_nodes_proxy_and_nodes_are_left_as_they_were() {
     assert!(refused.contains("nobody answers at"), "{refused}");
 
     let asked = serve(&socket);
-    runs(&cluster, "default", "cart");
-    let asked = asked.join().unwrap();
+    runs(cluster, "default", "cart");
+    let asked = asked.recv().unwrap();
     let [uid, address] =
-        [".metadata.uid", ".status.podIP"].map(|field| said(&cluster, "default", "cart", field));
+        [".metadata.uid", ".status.podIP"].map(|field| said(cluster, "default", "cart", field));
     for word in [
         "\"add\"",
         "\"default\"",
@@ -134,11 +143,11 @@ fn a_pod_waits_for_its_nodes_proxy_and_nodes_are_left_as_they_were() {
     });
     assert!(told.unwrap().starts_with("leno-mesh:cluster.local:"));
     let is_as_before = |pod_of_then: &str| {
-        assert_eq!(on_node(&cluster, &format!("cat {FILE}")), before);
-        assert_eq!(on_node(&cluster, "ls /opt/cni/bin | grep leno || true"), "");
-        assert_eq!(on_node(&cluster, "ls /run/leno"), "");
+        assert_eq!(on_node(cluster, &format!("cat {FILE}")), before);
+        assert_eq!(on_node(cluster, "ls /opt/cni/bin | grep leno || true"), "");
+        assert_eq!(on_node(cluster, "ls /run/leno"), "");
         cluster.apply(&pod("default", pod_of_then)).unwrap();
-        runs(&cluster, "default", pod_of_then);
+        runs(cluster, "default", pod_of_then);
     };
     // The proxies of nodes alone, and then they come anew while something is still to clear nodes of them.
     let nodes = ["uninstall", "--nodes", "--yes"];

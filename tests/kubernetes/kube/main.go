@@ -1,5 +1,6 @@
-// Every program of Kubernetes that a node of the cluster for tests runs, kubectl and a name server, in one: the first
-// argument says which. What they have in common, nearly all of them, is then built, linked and kept once.
+// Every program of Kubernetes that a node of the cluster for tests runs, kubectl, a name server and a network that holds
+// NetworkPolicies, in one: the first argument says which. What they have in common, nearly all of them, is then built,
+// linked and kept once.
 package main
 
 import (
@@ -27,9 +28,10 @@ func main() {
 		"kubectl":                 kubectl.NewDefaultKubectlCommand,
 		"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
 		"names":                   newNamesCommand,
+		"policies":                newPoliciesCommand,
 	}
 	if len(os.Args) < 2 || programs[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: kube kube-apiserver|kube-controller-manager|kube-proxy|kube-scheduler|kubectl|kubelet|names ...")
+		fmt.Fprintln(os.Stderr, "usage: kube kube-apiserver|kube-controller-manager|kube-proxy|kube-scheduler|kubectl|kubelet|names|policies ...")
 		os.Exit(2)
 	}
 	program := programs[os.Args[1]]

@@ -42,15 +42,10 @@ func newNamesCommand() *cobra.Command {
 }
 
 func serveNames(ctx context.Context, kubeconfig, address string) error {
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	factory, err := follow(kubeconfig)
 	if err != nil {
 		return err
 	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return err
-	}
-	factory := informers.NewSharedInformerFactory(client, time.Hour)
 	server := nameServer{
 		services: factory.Core().V1().Services().Lister(),
 		slices:   factory.Discovery().V1().EndpointSlices().Lister(),
@@ -72,6 +67,19 @@ func serveNames(ctx context.Context, kubeconfig, address string) error {
 			_, _ = socket.WriteTo(answer, asker)
 		}
 	}
+}
+
+// Follows what the API server says of the kinds that somebody asks for.
+func follow(kubeconfig string) (informers.SharedInformerFactory, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	return informers.NewSharedInformerFactory(client, time.Hour), nil
 }
 
 func (server nameServer) answer(bytes []byte) ([]byte, error) {

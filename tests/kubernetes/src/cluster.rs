@@ -25,7 +25,7 @@ use crate::{Failure, Programs, images};
 /// A Kubernetes that runs. When it is dropped, every process, mount, group and file of it is gone.
 #[derive(Debug)]
 pub struct Cluster {
-    programs: Programs,
+    pub(crate) programs: Programs,
     kubeconfig: PathBuf,
     families: Families,
     /// Shut before the sandbox ends.

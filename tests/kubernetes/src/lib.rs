@@ -21,6 +21,7 @@ mod mesh;
 mod node;
 mod nodes;
 pub mod outside;
+mod policies;
 mod programs;
 mod runtime;
 mod sandbox;

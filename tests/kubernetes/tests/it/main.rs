@@ -22,6 +22,7 @@ mod names;
 mod node;
 mod node_proxy;
 mod nodes;
+mod policies;
 mod rest;
 mod restarted;
 mod sidecar;

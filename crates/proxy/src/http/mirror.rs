@@ -259,7 +259,7 @@ impl Copy {
         let ended = match answered {
             Ok(500..) | Err(Code::R022 | Code::R024) => Some(Ended::Failed),
             Ok(_) => Some(Ended::Answered),
-            Err(Code::R020 | Code::R021) => Some(Ended::Unreached),
+            Err(Code::R020 | Code::R021 | Code::R025) => Some(Ended::Unreached),
             Err(_) => None,
         };
         if let Some(ended) = ended {

@@ -2,6 +2,8 @@
 //! kernel, and a file system in memory that holds the tests and nothing else. It takes no right of this host, and changes
 //! nothing of it.
 
+mod policy;
+
 use std::{
     error::Error,
     fs,
@@ -19,16 +21,23 @@ use crate::{
     shell,
 };
 
-/// Runs those tests that say so, by the first process of a machine of its own.
+/// Runs those tests that say so, by the first process of a machine of its own: those of one part, or of each in turn.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
-    if let Some(word) = arguments.first() {
-        return Err(format!("`{word}` is not understood: it takes no arguments").into());
+    let parts: Vec<_> = match arguments {
+        [] => PARTS.iter().collect(),
+        [name] => PARTS.iter().filter(|(part, _)| part == name).collect(),
+        [..] => Vec::new(),
+    };
+    if parts.is_empty() {
+        let names = PARTS.map(|(name, _)| name).join("` or `");
+        return Err(format!("it takes `{names}`, or nothing for all of them").into());
     }
     packages::install(Purpose::Kernel)?;
     let place = shell::target()?.join("kernel");
     let kernel = kernel(&place)?;
     let system = lay_out(&place)?;
-    boot(&kernel, &system)
+    let mut parts = parts.into_iter();
+    parts.try_for_each(|(part, settings)| boot(&kernel, &system, part, settings))
 }
 
 /// The kernel's file, unpacked below `place` and installed nowhere.
@@ -56,30 +65,54 @@ fn kernel_in(boot: &Path) -> Option<PathBuf> {
     Some(kernel.path())
 }
 
-/// Makes the file system: the tests, the programs that they start, what these are linked with, and a shell that begins it
-/// all. An archive of it, as the kernel takes it.
+/// Makes the file system: the tests, the programs that they start, what these are linked with, what the kernel loads, and a
+/// shell that begins it all. An archive of it, as the kernel takes it.
 fn lay_out(place: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let root = place.join("root");
     if root.exists() {
         fs::remove_dir_all(&root)?;
     }
-    for folder in ["bin", "dev", "proc", "sys", "tmp"] {
+    for folder in ["bin", "dev", "moved", "proc", "sys", "tmp"] {
         fs::create_dir_all(root.join(folder))?;
     }
-    let [tests, stage] = built()?;
-    let [busybox, runc] = [found("busybox")?, found("runc")?];
-    for (program, name) in [
-        (tests, "it"),
-        (stage, "leno-host-stage"),
-        (busybox, "bin/busybox"),
-        (runc, "bin/runc"),
+    // What is there on a node before anything of Leno's.
+    for folder in [
+        "etc/cni/net.d",
+        "opt/cni/bin",
+        "run/containerd",
+        "run/netns",
+        "run/runc",
     ] {
-        fs::copy(&program, root.join(name))?;
-        copy_libraries(&program, &root)?;
+        fs::create_dir_all(root.join(folder))?;
     }
-    let init = root.join("init");
-    fs::write(&init, INIT)?;
-    fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
+    // What is copied into containers.
+    let image = root.join("image");
+    fs::create_dir_all(&image)?;
+    let [tests, stage, tests_of_plugin, plugin] = built()?;
+    for (program, to) in [
+        (&tests, root.join("it")),
+        (&stage, root.join("leno-host-stage")),
+        (&found("busybox")?, root.join("bin/busybox")),
+        (&found("runc")?, root.join("bin/runc")),
+        (&found("setfiles")?, root.join("bin/setfiles")),
+        (&stage, image.join("leno-host-stage")),
+        (&tests_of_plugin, image.join("it")),
+        (&plugin, image.join("leno-cni")),
+    ] {
+        fs::copy(program, &to)?;
+        let is_of_image = to.starts_with(&image);
+        copy_libraries(program, if is_of_image { &image } else { &root })?;
+    }
+    let policy = policy::built(place)?;
+    let [from, to] = [&policy, &root.join("etc")].map(|path| path.display().to_string());
+    shell::run("cp", &["-r", &from, &to], &[])?;
+    let [from, to] = [&place.join("package"), &root].map(|path| path.display().to_string());
+    shell::run("sh", &["-ec", MODULES, &from, &to], &[])?;
+    for (name, script) in [("init", INIT), ("begin", BEGIN), ("tests", TESTS)] {
+        let file = root.join(name);
+        fs::write(&file, script)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
+    }
     let archive = place.join("root.cpio");
     let script = "cd \"$0\" && find . | busybox cpio -o -H newc > \"$1\"";
     let [root, at] = [&root, &archive].map(|path| path.display().to_string());
@@ -97,24 +130,36 @@ fn found(program: &str) -> Result<PathBuf, String> {
         .ok_or(format!("there is no {program}"))
 }
 
-/// The tests and the program that they start, as cargo built them.
-fn built() -> Result<[PathBuf; 2], Box<dyn Error>> {
-    let test = ["test", "--locked", "--package", "leno-host", "--test", "it"];
-    let told = ["--no-run", "--message-format", "json-render-diagnostics"];
-    let told = said("cargo", &[&test[..], &told].concat())?;
+/// The tests and the program that they start, and the same of the plugin, as cargo built them.
+fn built() -> Result<[PathBuf; 4], Box<dyn Error>> {
+    let test = ["test", "--locked", "--test", "it", "--no-run"];
+    let packages = ["--package", "leno-host", "--package", "leno-cni"];
+    let told = ["--message-format", "json-render-diagnostics"];
+    let told = said("cargo", &[&test[..], &packages, &told].concat())?;
     let made: Vec<Value> = told
         .lines()
         .map(serde_json::from_str)
         .collect::<Result<_, _>>()?;
-    let of = |name: &str| {
-        let one = made
-            .iter()
-            .rfind(|one| one["target"]["name"] == name && !one["executable"].is_null());
+    let of = |package: &str, name: &str| {
+        let place = format!("crates/{package}/Cargo.toml");
+        let is_of = |one: &Value| {
+            one["manifest_path"]
+                .as_str()
+                .is_some_and(|at| at.ends_with(&place))
+        };
+        let one = made.iter().rfind(|one| {
+            one["target"]["name"] == name && is_of(one) && !one["executable"].is_null()
+        });
         let path = one.and_then(|one| one["executable"].as_str());
         path.map(PathBuf::from)
             .ok_or(format!("cargo built no {name}"))
     };
-    Ok([of("it")?, of("leno-host-stage")?])
+    Ok([
+        of("host", "it")?,
+        of("host", "leno-host-stage")?,
+        of("cni", "it")?,
+        of("cni", "leno-cni")?,
+    ])
 }
 
 /// Puts the libraries of a program where it looks for them. One that has none is told of by an error.
@@ -131,8 +176,8 @@ fn copy_libraries(program: &Path, root: &Path) -> Outcome {
     Ok(())
 }
 
-/// Starts the machine, prints what is said there, and fails unless the tests ran and passed.
-fn boot(kernel: &Path, system: &Path) -> Outcome {
+/// Starts the machine, prints what is said there, and fails unless the tests of this part ran and passed.
+fn boot(kernel: &Path, system: &Path, part: &str, settings: &str) -> Outcome {
     let mut machine = Command::new("timeout");
     machine.arg(PATIENCE).args(MACHINE.split_whitespace());
     machine
@@ -140,7 +185,8 @@ fn boot(kernel: &Path, system: &Path) -> Outcome {
         .arg(kernel)
         .arg("-initrd")
         .arg(system);
-    machine.args(["-append", SETTINGS]);
+    machine.arg("-append");
+    machine.arg(format!("{SETTINGS} {settings} -- {part}"));
     println!("==> {machine:?}");
     let machine = machine.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut machine = machine.spawn()?;
@@ -186,22 +232,69 @@ const KERNEL: &str = "linux-image-cloud-amd64";
 const MACHINE: &str = "qemu-system-x86_64 -machine q35,accel=tcg -cpu max -smp 2 -m 1024 -nodefaults -no-user-config \
     -no-reboot -display none -serial stdio";
 
-/// What its kernel is told: without a hierarchy of version 1 all of it is version 2's.
+/// What each kernel is told: without a hierarchy of version 1 all of it is version 2's.
 const SETTINGS: &str = "console=ttyS0 quiet panic=-1 cgroup_no_v1=all";
+
+/// The tests that a machine runs, by the name of their module, and what its kernel is told for them.
+const PARTS: [(&str, &str); 2] = [("groups", ""), ("selinux", "security=selinux selinux=1")];
+
+/// Copies those modules of the kernel that tests need, and those that these need.
+const MODULES: &str = "
+cd \"$0\"
+for needed in lib crypto arch/x86/crypto net/netfilter net/ipv4/netfilter net/ipv6/netfilter drivers/net/veth.ko; do
+    cp -r --parents lib/modules/*/kernel/$needed \"$1\"
+done
+";
 
 /// How long the machine may run, in seconds. It takes a sixth of that.
 const PATIENCE: &str = "300";
 
-/// What the first process of the machine does.
+/// What the first process of the machine does: what the kernel unpacked can be neither left nor labelled.
 const INIT: &str = "\
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
+export PATH=/bin
+mount -t tmpfs tmpfs /moved
+for one in /*; do
+    [ $one = /moved ] || cp -a $one /moved
+done
+exec switch_root /moved /begin $1
+";
+
+/// And then, for a part of the tests.
+const BEGIN: &str = "\
+#!/bin/busybox sh
 export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 # As systemd mounts it: who sees a part of it alone may change nothing above.
 mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
-/it --ignored --test-threads 1 --nocapture groups::
+if [ $1 = selinux ]; then
+    depmod
+    echo /bin/modprobe > /proc/sys/kernel/modprobe
+    modprobe veth
+    mount -t selinuxfs selinuxfs /sys/fs/selinux
+    # Tests read what was denied, all of it.
+    echo 0 > /proc/sys/kernel/printk_ratelimit
+    # All of it at once.
+    dd status=none if=$(ls /etc/selinux/default/policy/policy.*) of=/sys/fs/selinux/load bs=16M
+    contexts=/etc/selinux/default/contexts/files/file_contexts
+    # The tests stand for the daemon that runs containers, which a system's first process starts.
+    echo '/tests -- system_u:object_r:init_exec_t:s0' >> $contexts
+    echo '/it -- system_u:object_r:container_engine_exec_t:s0' >> $contexts
+    echo '/image(/.*)? system_u:object_r:container_ro_file_t:s0' >> $contexts
+    setfiles -F -q $contexts / /dev
+    echo 1 > /sys/fs/selinux/enforce
+fi
+/tests $1
+# For whoever looks why a test failed: some of it has to be denied. Of processes there are many.
+dmesg | grep 'avc:  denied' | grep -v 'dev=\"proc\"'
 poweroff -f
+";
+
+/// What runs the tests of a part.
+const TESTS: &str = "\
+#!/bin/busybox sh
+/it --ignored --test-threads 1 --nocapture $1:: 2>&1 | cat
 ";

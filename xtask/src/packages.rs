@@ -34,6 +34,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "binutils", program: "strip", purposes: &[Purpose::Cluster] },
     Package { name: "busybox-static", program: "busybox", purposes: &[Purpose::Kernel] },
     Package { name: "ca-certificates", program: "/etc/ssl/certs/ca-certificates.crt", purposes: &[Purpose::Cluster] },
+    Package { name: "checkpolicy", program: "checkmodule", purposes: &[Purpose::Kernel] },
     Package { name: "chromium", program: "chromium", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "conmon", program: "conmon", purposes: &[Purpose::Cluster] },
     Package { name: "conntrack", program: "conntrack", purposes: &[Purpose::Cluster] },
@@ -49,6 +50,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "nodejs", program: "node", purposes: &[Purpose::Test, Purpose::Bench, Purpose::Page] },
     Package { name: "npm", program: "npm", purposes: &[Purpose::Test, Purpose::Bench, Purpose::Page] },
     Package { name: "openssl", program: "openssl", purposes: &[Purpose::Test] },
+    Package { name: "policycoreutils", program: "semodule", purposes: &[Purpose::Kernel] },
     Package { name: "prometheus", program: "prometheus", purposes: &[Purpose::Test] },
     Package { name: "python3", program: "python3", purposes: &[Purpose::Test] },
     Package { name: "python3-grpcio", program: "/usr/lib/python3/dist-packages/grpc/__init__.py", purposes: &[Purpose::Test] },
@@ -59,12 +61,15 @@ const PACKAGES: &[Package] = &[
     Package { name: "redis-server", program: "redis-server", purposes: &[Purpose::Test] },
     Package { name: "redis-tools", program: "redis-cli", purposes: &[Purpose::Test] },
     Package { name: "runc", program: "runc", purposes: &[Purpose::Cluster, Purpose::Kernel] },
+    Package { name: "selinux-policy-dev", program: "/usr/share/selinux/devel/Makefile", purposes: &[Purpose::Kernel] },
+    Package { name: "semodule-utils", program: "semodule_package", purposes: &[Purpose::Kernel] },
     Package { name: "socat", program: "socat", purposes: &[Purpose::Cluster] },
     Package { name: "haproxy", program: "haproxy", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "linux-perf", program: "perf", purposes: &[Purpose::Bench] },
     Package { name: "nghttp2-client", program: "h2load", purposes: &[Purpose::Test, Purpose::Bench] },
     Package { name: "valgrind", program: "valgrind", purposes: &[Purpose::Bench] },
     Package { name: "wrk", program: "wrk", purposes: &[Purpose::Bench] },
+    Package { name: "zstd", program: "zstd", purposes: &[Purpose::Kernel] },
 ];
 
 /// Installs what is missing for `purpose` as root, and says so; else names the command that would.

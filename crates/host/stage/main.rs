@@ -1,6 +1,8 @@
 //! The program that the tests enclose: guard and keeper when it is called so, else an agent that
 //! does as it is told, one line in and one line out, a parent that waits to be killed, or what a control group bounds.
 
+mod node;
+
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -44,6 +46,7 @@ fn main() -> io::Result<ExitCode> {
         Some("probe") => probe(),
         Some("eats") => eats(),
         Some("spins") => spins(),
+        Some("confined") => node::confined(&env::args().nth(2).unwrap_or_default()),
         _ => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
@@ -72,6 +75,7 @@ struct Held {
     groups: Option<Groups>,
     group: BTreeMap<String, Group>,
     spinning: BTreeMap<String, Child>,
+    node: node::Node,
 }
 
 impl Held {
@@ -99,6 +103,7 @@ impl Held {
             ["spin", name] => self.spin(name),
             ["leave", name] => self.leave(name),
             ["read", path] => Ok(fs::read_to_string(path)?.replace('\n', "|")),
+            ["node", ref words @ ..] => self.node.obey(words),
             _ => Err(io::ErrorKind::InvalidInput.into()),
         }
     }

@@ -282,3 +282,19 @@ fn what_the_mesh_says_takes_the_place_of_what_stood_there() {
     assert_eq!(node.keeper.standing(), None);
     assert_eq!(node.ensure(), [Change::PutBack(list)]);
 }
+
+#[test]
+#[ignore = "changes the node whose folders are in this container: leno-host's tests of SELinux run it there"]
+fn on_the_node_whose_folders_are_here() {
+    let mut keeper = Keeper::new(
+        Places {
+            program: "/leno-cni".into(),
+            plugins: "/host/opt/cni/bin".into(),
+            configurations: "/host/etc/cni/net.d".into(),
+        },
+        Options::default(),
+    );
+    let (changes, missing) = keeper.ensure();
+    assert!(missing.is_none(), "{missing:?}");
+    assert!(!changes.is_empty());
+}

@@ -3,13 +3,12 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::Command,
     thread,
 };
 
-use crate::world::stage;
+use crate::{agent::Agent, world::stage};
 
 /// Where that kernel's groups are seen from outside of all containers.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -155,9 +154,7 @@ fn the_pods_of_a_node_are_found_from_within_a_container() {
 struct Container {
     group: PathBuf,
     is_by_hand: bool,
-    process: Child,
-    orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    agent: Agent,
 }
 
 impl Container {
@@ -173,7 +170,7 @@ impl Container {
         }
         let mut agent = Command::new(stage());
         let container = Self::start(agent.arg("agent"), group, true);
-        container.write("cgroup.procs", &container.process.id().to_string());
+        container.write("cgroup.procs", &container.agent.process().to_string());
         container
     }
 
@@ -191,22 +188,15 @@ impl Container {
         let config = CONFIG.replace("PATH", path);
         fs::write(bundle.join("config.json"), config).unwrap();
         let mut runc = Command::new("runc");
-        // There is no other way out of a root file system in memory.
-        runc.args(["run", "--no-pivot", "--bundle", BUNDLE, NAME]);
+        runc.args(["run", "--bundle", BUNDLE, NAME]);
         Self::start(&mut runc, Path::new(ROOT).join(path), false)
     }
 
     fn start(command: &mut Command, group: PathBuf, is_by_hand: bool) -> Self {
-        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = piped.spawn().unwrap();
-        let orders = process.stdin.take().unwrap();
-        let answers = BufReader::new(process.stdout.take().unwrap());
         Self {
             group,
             is_by_hand,
-            process,
-            orders,
-            answers,
+            agent: Agent::start(command),
         }
     }
 
@@ -222,10 +212,7 @@ impl Container {
     }
 
     fn ask(&mut self, line: &str) -> String {
-        writeln!(self.orders, "{line}").unwrap();
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).unwrap();
-        answer.trim_end().to_owned()
+        self.agent.ask(line)
     }
 
     fn read(&self, file: &str) -> String {
@@ -264,9 +251,8 @@ impl Container {
     }
 
     /// Ends it, and takes its groups away from below, as its runtime would and a kubelet does.
-    fn end(mut self) {
-        drop(self.orders);
-        assert!(self.process.wait().unwrap().success());
+    fn end(self) {
+        self.agent.end();
         if self.group.exists() {
             assert!(self.is_by_hand, "its runtime has left it behind");
             remove(&self.group);

@@ -2,6 +2,8 @@
 //! the tests, and once more as `nobody`, because that is the promise.
 
 #[cfg(test)]
+mod agent;
+#[cfg(test)]
 mod bare;
 #[cfg(test)]
 mod blockers;
@@ -15,5 +17,7 @@ mod inbound;
 mod lifecycle;
 #[cfg(test)]
 mod rootless;
+#[cfg(test)]
+mod selinux;
 #[cfg(test)]
 mod world;

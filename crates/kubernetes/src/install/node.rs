@@ -12,9 +12,9 @@ use k8s_openapi::api::apps::v1::{
 use k8s_openapi::api::core::v1::{
     AppArmorProfile, Capabilities, ConfigMapKeySelector, Container, ContainerPort,
     EmptyDirVolumeSource, EnvVar, EnvVarSource, HostPathVolumeSource, ObjectFieldSelector, PodSpec,
-    PodTemplateSpec, ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecurityContext,
-    ServiceAccount, ServiceAccountTokenProjection, Toleration, Volume, VolumeMount,
-    VolumeProjection,
+    PodTemplateSpec, ProjectedVolumeSource, ResourceRequirements, SELinuxOptions, SeccompProfile,
+    SecurityContext, ServiceAccount, ServiceAccountTokenProjection, Toleration, Volume,
+    VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -350,10 +350,17 @@ fn security() -> SecurityContext {
             type_: "RuntimeDefault".to_owned(),
             ..SeccompProfile::default()
         }),
-        // The default one of runtimes forbids to look at processes that run under another one, which all pods' do.
+        // The default one of runtimes forbids to look at processes that do not run under it, too, and to mount.
         app_armor_profile: Some(AppArmorProfile {
             type_: "Unconfined".to_owned(),
             ..AppArmorProfile::default()
+        }),
+        // What a host that enforces SELinux lets a container do otherwise ends at its own pod. With a level of its pod's, the
+        // plugin that it puts onto the node would have that level, too. Elsewhere runtimes do not look at it.
+        se_linux_options: Some(SELinuxOptions {
+            type_: Some("spc_t".to_owned()),
+            level: Some("s0".to_owned()),
+            ..SELinuxOptions::default()
         }),
         ..SecurityContext::default()
     }
@@ -419,6 +426,10 @@ mod tests {
         let security = &pod["containers"][0]["securityContext"];
         assert_eq!(security["privileged"], false);
         assert_eq!(security["capabilities"]["drop"], json!(["ALL"]));
+        assert_eq!(
+            security["seLinuxOptions"],
+            json!({"type": "spc_t", "level": "s0"})
+        );
         let folders: Vec<_> = FOLDERS.iter().map(|(name, ..)| *name).collect();
         let volumes = pod["volumes"].as_array().unwrap().iter();
         let of_node: Vec<_> = volumes
@@ -457,9 +468,11 @@ mod tests {
         let rolling = &proxies.body["spec"]["updateStrategy"]["rollingUpdate"];
         assert_eq!(*rolling, json!({"maxSurge": 1, "maxUnavailable": 0}));
 
+        let proxy = container.clone();
         let clearing = clearing("leno.test/leno:1").body["spec"].clone();
         let pod = &clearing["template"]["spec"];
         for container in [&pod["initContainers"][0], &pod["containers"][0]] {
+            assert_eq!(container["securityContext"], proxy["securityContext"]);
             assert_eq!(names(&container["volumeMounts"]), names(&pod["volumes"]));
         }
         assert_ne!(clearing["selector"], proxies.body["spec"]["selector"]);

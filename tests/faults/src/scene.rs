@@ -1,5 +1,6 @@
 //! A mesh of real processes in a folder of its own, at loopback addresses of its own.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
@@ -19,8 +20,8 @@ const TELLING: Duration = Duration::from_secs(30);
 
 /// A mesh that runs. It ends when this is dropped.
 pub(crate) struct Scene {
-    /// They end before their folder is gone.
-    processes: Vec<Process>,
+    /// Those that were started last, by their names. They end before their folder is gone.
+    processes: BTreeMap<String, Process>,
     folder: PathBuf,
     addresses: Block,
     environment: Vec<(String, String)>,
@@ -49,7 +50,7 @@ impl Scene {
         let mut scene = Self {
             words: marked.collect(),
             environment: Vec::new(),
-            processes: Vec::new(),
+            processes: BTreeMap::new(),
             folder,
             addresses,
         };
@@ -98,6 +99,10 @@ impl Scene {
         let filled = self.filled(command);
         // It ends with us, however we end.
         let script = format!("echo $$ >{name}.pid; exec setpriv --pdeathsig KILL {filled}");
+        // An older one of this name was told to end. Until it has, it listens where this one is to.
+        if let Some(older) = self.processes.remove(name) {
+            within(PATIENCE, || older.has_ended().then_some(()));
+        }
         let process = Process::start(&mut self.shell(&script), &log);
         within(PATIENCE, || {
             let ended = process.has_ended();
@@ -105,7 +110,7 @@ impl Scene {
             (said || ended).then_some(())
         });
         let said = process.log();
-        self.processes.push(process);
+        self.processes.insert(name.to_owned(), process);
         match self.lacks(says, &said) {
             None => Ok(()),
             Some(expected) => Err(self.miss(command, &expected, said)),

@@ -108,6 +108,16 @@ pub enum NotKept {
         /// Its version.
         version: String,
     },
+    /// The runtime finds its plugins somewhere else, and would not find this one: with it, no pod would start.
+    #[error("{file} names {plugin}, which is not in {folder}: the runtime looks for plugins elsewhere", file = file.display(), folder = folder.display())]
+    Elsewhere {
+        /// The configuration.
+        file: PathBuf,
+        /// The first plugin that it names.
+        plugin: String,
+        /// The folder of plugins.
+        folder: PathBuf,
+    },
     /// A file or folder cannot be read or written.
     #[error("{path}: {why}", path = path.display())]
     File {
@@ -249,6 +259,7 @@ impl Keeper {
             }
         };
         let wanted = wanted.map_err(|unfit| NotKept::unfit(first, unfit))?;
+        self.is_looked_through(first, &wanted)?;
         if before.as_ref() != Some(&wanted) {
             settle(&file, before.as_deref(), &wanted)?;
             changes.push(match self.stood {
@@ -259,6 +270,22 @@ impl Keeper {
         // What was made of a configuration that is no longer the first, or no longer there.
         let mut stale = ours.into_iter().filter(|ours| *ours != file);
         stale.try_for_each(|stale| gone(stale, changes))
+    }
+
+    /// Fails unless the runtime looks into our folder of plugins: those of one list may be in several, one of them is here.
+    fn is_looked_through(&self, file: &Path, text: &str) -> Result<(), NotKept> {
+        let folder = &self.places.plugins;
+        let others = list::others(text).map_err(|unfit| NotKept::unfit(file, unfit))?;
+        match others.first() {
+            Some(plugin) if !others.iter().any(|it| folder.join(it).exists()) => {
+                Err(NotKept::Elsewhere {
+                    file: file.to_owned(),
+                    plugin: plugin.clone(),
+                    folder: folder.clone(),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn take_out(&self, changes: &mut Vec<Change>) -> Result<(), NotKept> {

@@ -34,6 +34,7 @@ pub(crate) use self::apply::wanted;
 pub use self::apply::{Change, NotApplied};
 pub use self::check::{Checked, Problem};
 pub use self::clear::NotCleared;
+pub use self::node::NetworkFolders;
 pub use self::ready::NotReady;
 pub use self::remove::Installed;
 pub use self::told::NotTold;
@@ -66,6 +67,8 @@ pub struct Installation {
     /// Whether there is a proxy on each node, for pods that have none in them, which loads the packet rules of those that
     /// have. The default control plane brings them, and no other does.
     pub node: bool,
+    /// Where nodes keep what connects their pods.
+    pub network: NetworkFolders,
 }
 
 impl Installation {
@@ -268,6 +271,7 @@ mod tests {
             image: "leno.test/leno:1".to_owned(),
             storage_class: None,
             node: true,
+            network: NetworkFolders::default(),
         }
     }
 

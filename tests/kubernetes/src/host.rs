@@ -52,7 +52,8 @@ pub(crate) fn lay_out(plan: &Plan<'_>) -> Result<(), Failure> {
     for (name, text) in plan.files() {
         write(&plan.folder.join(name), &text)?;
     }
-    link_plugins(&plan.folder.join("upper/opt/cni/bin"))
+    let plugins = plan.engine().plugins();
+    link_plugins(&plan.folder.join(format!("upper{plugins}")))
 }
 
 /// Gives a node's host its addresses.

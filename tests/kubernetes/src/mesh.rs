@@ -90,11 +90,21 @@ impl Cluster {
         command
     }
 
+    /// Where this cluster's nodes have network plugins.
+    pub fn plugins(&self) -> &'static str {
+        self.programs.engine.plugins()
+    }
+
+    /// What `leno install` is told for a proxy on each node of this cluster.
+    pub fn with_nodes(&self) -> [&'static str; 3] {
+        ["--node", "--cni-bin", self.plugins()]
+    }
+
     /// What `leno install` says, which waits until all that it puts there is ready.
     pub fn install_leno(&self, placement: Placement) -> Result<String, Failure> {
         let mut install = self.leno(&["install", "--yes", "--image", LENO]);
         if placement == Placement::Node {
-            install.arg("--node");
+            install.args(self.with_nodes());
         }
         let ended = ended_within(PATIENCE, install.stdin(Stdio::null()));
         said_by(&install, ended)

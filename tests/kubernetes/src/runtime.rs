@@ -54,12 +54,26 @@ impl Engine {
         }
     }
 
+    /// Where it looks for network plugins: CRI-O elsewhere than runtimes do of themselves, as hosts of OpenShift have it.
+    pub(crate) fn plugins(&self) -> &'static str {
+        match self {
+            Self::Containerd => "/opt/cni/bin",
+            Self::CriO(_) => "/var/lib/cni/bin",
+        }
+    }
+
     /// What it finds in the folder of a node, and where.
     pub(crate) fn files(&self, folder: &Path) -> Vec<(&'static str, String)> {
         match self {
-            Self::Containerd => vec![("containerd.toml", containerd(self.socket(), folder))],
+            Self::Containerd => vec![(
+                "containerd.toml",
+                containerd(self.socket(), self.plugins(), folder),
+            )],
             Self::CriO(programs) => vec![
-                ("crio.toml", crio(self.socket(), programs, folder)),
+                (
+                    "crio.toml",
+                    crio(self.socket(), self.plugins(), programs, folder),
+                ),
                 (
                     POLICY,
                     r#"{"default": [{"type": "insecureAcceptAnything"}]}"#.to_owned(),
@@ -139,7 +153,7 @@ impl Engine {
     }
 }
 
-fn containerd(socket: &str, folder: &Path) -> String {
+fn containerd(socket: &str, plugins: &str, folder: &Path) -> String {
     format!(
         r#"version = 2
 root = "{0}/containerd"
@@ -155,7 +169,7 @@ sandbox_image = "{PAUSE}"
 restrict_oom_score_adj = true
 
 [plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "/opt/cni/bin"
+bin_dir = "{plugins}"
 conf_dir = "/etc/cni/net.d"
 
 [plugins."io.containerd.grpc.v1.cri".containerd]
@@ -169,7 +183,7 @@ options = {{ SystemdCgroup = false }}
     )
 }
 
-fn crio(socket: &str, programs: &CriO, folder: &Path) -> String {
+fn crio(socket: &str, plugins: &str, programs: &CriO, folder: &Path) -> String {
     format!(
         r#"[crio]
 root = "{0}/{STORE}"
@@ -200,7 +214,7 @@ signature_policy = "{0}/{POLICY}"
 
 [crio.network]
 network_dir = "/etc/cni/net.d"
-plugin_dirs = ["/opt/cni/bin"]
+plugin_dirs = ["{plugins}"]
 "#,
         folder.display(),
         programs.pinns.display()

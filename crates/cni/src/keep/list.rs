@@ -64,6 +64,25 @@ pub(super) fn said(text: &str) -> Option<Options> {
     serde_json::from_str(ours).ok()
 }
 
+/// The plugins that a configuration names beside ours, of a list or of one alone.
+pub(super) fn others(text: &str) -> Result<Vec<String>, Unfit> {
+    #[derive(Deserialize)]
+    struct Named {
+        r#type: String,
+    }
+    #[derive(Deserialize)]
+    struct Either {
+        r#type: Option<String>,
+        #[serde(default)]
+        plugins: Vec<Named>,
+    }
+    let said: Either = read(text)?;
+    let listed = said.plugins.into_iter().map(|plugin| plugin.r#type);
+    let mut names: Vec<_> = said.r#type.into_iter().chain(listed).collect();
+    names.retain(|name| name != PLUGIN);
+    Ok(names)
+}
+
 /// A list of a configuration of one plugin, and our entry.
 pub(super) fn of_one(text: &str, entry: &str) -> Result<String, Unfit> {
     #[derive(Deserialize)]
@@ -180,6 +199,15 @@ mod tests {
             assert_eq!(with(&of(types), ENTRY).unwrap(), expect, "{types}");
         }
         assert_eq!(without(&of("leno-cni a b leno-cni")).unwrap(), of("a b"));
+    }
+
+    #[test]
+    fn plugins_are_named_by_a_list_and_by_one_alone() {
+        let list =
+            r#"{"cniVersion":"1.0.0","plugins":[{"type":"a"},{"type":"b"},{"type":"leno-cni"}]}"#;
+        assert_eq!(others(list).unwrap(), ["a", "b"]);
+        let one = r#"{"cniVersion":"1.0.0","name":"n","type":"a"}"#;
+        assert_eq!(others(one).unwrap(), ["a"]);
     }
 
     #[test]

@@ -21,6 +21,9 @@ impl Node {
         for part in ["bin", "net.d"] {
             fs::create_dir(folder.path().join(part)).unwrap();
         }
+        for plugin in PLUGINS {
+            fs::write(folder.path().join("bin").join(plugin), "a program").unwrap();
+        }
         fs::write(folder.path().join("leno-cni"), "the program").unwrap();
         let places = Places {
             program: folder.path().join("leno-cni"),
@@ -43,9 +46,13 @@ impl Node {
         fs::read_to_string(self.file(name)).unwrap()
     }
 
-    /// The files that are there, but for ours that is named.
+    /// The configurations that are there.
     fn files(&self) -> Vec<String> {
-        let files = fs::read_dir(self.folder.path().join("net.d")).unwrap();
+        self.names("net.d")
+    }
+
+    fn names(&self, folder: &str) -> Vec<String> {
+        let files = fs::read_dir(self.folder.path().join(folder)).unwrap();
         let mut files: Vec<_> = files
             .map(|file| file.unwrap().file_name().into_string().unwrap())
             .collect();
@@ -69,14 +76,12 @@ impl Node {
     fn remove(&mut self) {
         let (_, missing) = self.keeper.remove();
         assert!(missing.is_none(), "{missing:?}");
-        assert!(
-            fs::read_dir(self.folder.path().join("bin"))
-                .unwrap()
-                .next()
-                .is_none()
-        );
+        assert_eq!(self.names("bin"), PLUGINS);
     }
 }
+
+/// The plugins of the networks below: where a list names several, the runtime finds some of them elsewhere.
+const PLUGINS: [&str; 5] = ["bridge", "overlay", "policy", "programs", "ptp"];
 
 const ENTRY: &str = r#"{"type":"leno-cni","socket":"/run/leno/node.sock","timeoutSeconds":20,"excludeNamespaces":["kube-system","leno-system"],"whileAway":"Closed"}"#;
 
@@ -200,6 +205,29 @@ fn what_is_not_there_yet_or_is_being_written_is_waited_for() {
     node.write(name, &text.replace("0.3.1", "2.0.0"));
     let (_, missing) = node.miss();
     assert!(missing.to_string().contains("is of CNI 2.0.0"), "{missing}");
+}
+
+#[test]
+fn where_the_runtime_would_not_find_it_no_pod_is_kept_from_starting() {
+    let mut node = Node::new("elsewhere");
+    let text = r#"{"cniVersion":"1.0.0","name":"n","plugins":[{"type":"far"},{"type":"further"}]}"#;
+    node.write("10-far.conflist", text);
+    let (_, missing) = node.miss();
+    assert!(matches!(missing, NotKept::Elsewhere { .. }), "{missing}");
+    let told = missing.to_string();
+    let folder = node.folder.path().join("bin");
+    let expect = format!("names far, which is not in {}:", folder.display());
+    assert!(told.contains(&expect), "{told}");
+    assert_eq!(node.read("10-far.conflist"), text);
+    // Of several folders it may look through, this is one.
+    fs::write(folder.join("further"), "a program").unwrap();
+    assert_eq!(node.ensure(), [Change::Added(node.file("10-far.conflist"))]);
+    fs::remove_file(folder.join("further")).unwrap();
+
+    let one = r#"{"cniVersion":"1.0.0","name":"n","type":"far"}"#;
+    node.write("05-one.conf", one);
+    assert!(matches!(node.miss().1, NotKept::Elsewhere { .. }));
+    assert_eq!(node.files(), ["05-one.conf", "10-far.conflist"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use leno_model::{ControlName, TrustDomain};
 use leno_resources::pod::CONTROL;
 use serde_json::{Map, Value, json};
 
-use super::{Installation, NAMESPACE, Object, hook, in_yaml, mesh, node, pod};
+use super::{Installation, NAMESPACE, NetworkFolders, Object, hook, in_yaml, mesh, node, pod};
 use crate::yaml;
 
 /// What in an object stands for a value of the chart.
@@ -66,6 +66,10 @@ impl Parts {
             image: value("image"),
             storage_class: Some(value("storageClass")),
             node: false,
+            network: NetworkFolders {
+                plugins: value("cniBin"),
+                configurations: value("cniConf"),
+            },
         };
         let mut objects = open.objects();
         objects.retain(|object| object.kind() != "Namespace");
@@ -84,10 +88,35 @@ impl Parts {
         Self {
             kinds,
             control,
-            node: node::all(&open).into(),
+            node: node::all(&open).map(in_pods).into(),
             uninstall: hook::all(&open.image).map(hooked).into(),
         }
     }
+}
+
+/// An object in which a folder of the node is named as a value says, with where in pods that is.
+fn in_pods(mut object: Object) -> Object {
+    fn within(body: &mut Value) {
+        match body {
+            Value::Array(items) => items.iter_mut().for_each(within),
+            Value::Object(fields) => fields.values_mut().for_each(within),
+            Value::String(text) => {
+                let folders = ["cniBin", "cniConf"].into_iter();
+                let mut folders = folders.filter(|name| *text == node::in_pod(&value(name)));
+                if let Some(name) = folders.next() {
+                    *text = in_pod(name);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    within(&mut object.body);
+    object
+}
+
+/// What stands for where in a pod the folder of a node is that a value names.
+fn in_pod(name: &str) -> String {
+    format!("{{{{ printf `/host%s` .Values.{name} | toJson }}}}")
 }
 
 /// Who loads the packet rules of pods with proxies in them, as a value says it.
@@ -235,6 +264,22 @@ fn values(chosen: &Installation, domain: &TrustDomain) -> Vec<Open> {
         },
     ];
     if chosen.name.is_none() {
+        let folder = |about, name, folder: &str| Open {
+            about,
+            name,
+            value: json!(folder),
+            types: &["string"],
+        };
+        values.push(folder(
+            "Where the runtime of nodes looks for network plugins",
+            "cniBin",
+            &chosen.network.plugins,
+        ));
+        values.push(folder(
+            "Where it looks for network configurations",
+            "cniConf",
+            &chosen.network.configurations,
+        ));
         values.push(Open {
             about: "The trust domain of a Mesh that is made; null: none is, since there is one",
             name: "trustDomain",
@@ -327,6 +372,10 @@ mod tests {
             image: "leno.test/leno:1".to_owned(),
             storage_class: Some("fast".to_owned()),
             node: true,
+            network: NetworkFolders {
+                plugins: "/home/kubernetes/bin".to_owned(),
+                ..NetworkFolders::default()
+            },
         };
         let domain = TrustDomain::new("shop.local").unwrap();
         let files = chosen.chart(&domain, "1.2.3");
@@ -338,6 +387,10 @@ mod tests {
         let filled = |text: &str| {
             let text = text.replace(&value("image"), r#""leno.test/leno:1""#);
             let text = text.replace(&value("storageClass"), r#""fast""#);
+            let text = text.replace(&value("cniBin"), r#""/home/kubernetes/bin""#);
+            let text = text.replace(&in_pod("cniBin"), r#""/host/home/kubernetes/bin""#);
+            let text = text.replace(&value("cniConf"), r#""/etc/cni/net.d""#);
+            let text = text.replace(&in_pod("cniConf"), r#""/host/etc/cni/net.d""#);
             let text = text.replace(&value("resources"), requests);
             let text = text.replace(BY, r#""node""#);
             text.replace(&value("trustDomain"), r#""shop.local""#)
@@ -395,6 +448,8 @@ mod tests {
             "image: leno.test/leno:1",
             "storageClass: fast",
             "node: true",
+            "cniBin: /home/kubernetes/bin",
+            "cniConf: /etc/cni/net.d",
             "trustDomain: shop.local",
         ] {
             assert!(values.contains(line), "{values}");
@@ -408,6 +463,7 @@ mod tests {
             image: "leno.test/leno:1".to_owned(),
             storage_class: None,
             node: true,
+            network: NetworkFolders::default(),
         };
         let files = chosen.chart(&TrustDomain::new("shop.local").unwrap(), "1.2.3");
         let (_, text) = files
@@ -440,10 +496,12 @@ mod tests {
             image: "leno.test/leno:1".to_owned(),
             storage_class: None,
             node: false,
+            network: NetworkFolders::default(),
         };
         let values = values(&chosen, &TrustDomain::new("shop.local").unwrap());
         let schema: Value = serde_json::from_str(&schema(&values)).unwrap();
-        assert_eq!(schema["required"], json!(["image", "resources", "node"]));
+        let always = ["image", "resources", "node", "cniBin", "cniConf"];
+        assert_eq!(schema["required"], json!(always));
         assert_eq!(schema["properties"]["node"]["type"], json!(["boolean"]));
         assert_eq!(schema["additionalProperties"], false);
     }

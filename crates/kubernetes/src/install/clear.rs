@@ -8,7 +8,7 @@ use kube::Error;
 use leno_model::Code;
 
 use super::ready::{node_of, until};
-use super::{NotApplied, Object, node, selector};
+use super::{NetworkFolders, NotApplied, Object, node, selector};
 use crate::cluster::Cluster;
 
 /// Some nodes are not as they were before.
@@ -52,10 +52,10 @@ impl Cluster {
         patience: Duration,
         tell: impl FnMut(&str),
     ) -> Result<(), NotCleared> {
-        let proxies = node::proxies_of("");
+        let proxies = node::proxies_by_name();
         // It begins where no proxy answers any more, and is asked for before that: whoever goes on later finds it.
-        if let Some(image) = self.image_of(&proxies).await? {
-            self.apply(&node::clearing(&image), true).await?;
+        if let Some((image, network)) = self.node_proxies().await? {
+            self.apply(&node::clearing(&image, &network), true).await?;
             self.ask_to_go(&proxies).await?;
         }
         let labels = selector(node::CLEARING);
@@ -65,14 +65,14 @@ impl Cluster {
         };
         let waited = until(patience, look, tell).await;
         waited.map_err(|why| NotCleared::Pending { patience, why })?;
-        self.remove(&node::clearing(""), patience).await?;
+        self.remove(&node::clearing_by_name(), patience).await?;
         Ok(())
     }
 
     /// Stops clearing nodes that was begun and not finished, before they get proxies anew, whose plugin it would take away;
     /// says whether it was.
     pub async fn stop_clearing(&self, patience: Duration) -> Result<bool, NotApplied> {
-        let clearing = node::clearing("");
+        let clearing = node::clearing_by_name();
         let is_begun = self.is_there(&clearing).await?;
         if is_begun {
             self.remove(&clearing, patience).await?;
@@ -96,15 +96,17 @@ impl Cluster {
         })
     }
 
-    /// The image that such pods run from, if there are any.
-    async fn image_of(&self, object: &Object) -> Result<Option<String>, NotApplied> {
-        let there = match self.api_of(object).get(object.name()).await {
+    /// Of the proxies of nodes, the image that they run from and the folders of their nodes, if there are any.
+    pub async fn node_proxies(&self) -> Result<Option<(String, NetworkFolders)>, NotApplied> {
+        let proxies = node::proxies_by_name();
+        let there = match self.api_of(&proxies).get(proxies.name()).await {
             Ok(there) => there,
             Err(Error::Api(status)) if status.code == 404 => return Ok(None),
-            Err(why) => return Err(NotApplied::of(object, &why)),
+            Err(why) => return Err(NotApplied::of(&proxies, &why)),
         };
         let image = there.data.pointer("/spec/template/spec/containers/0/image");
         let image = image.and_then(|image| image.as_str());
-        Ok(Some(image.unwrap_or_default().to_owned()))
+        let network = NetworkFolders::of(&there.data).unwrap_or_default();
+        Ok(Some((image.unwrap_or_default().to_owned(), network)))
     }
 }

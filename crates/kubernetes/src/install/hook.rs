@@ -127,8 +127,8 @@ mod tests {
         assert_eq!(binding.body["roleRef"]["name"], allowed.name());
         assert_eq!(binding.body["subjects"][0]["name"], account.name());
         let known = [
-            super::super::node::proxies_of(""),
-            super::super::node::clearing(""),
+            super::super::node::proxies_by_name(),
+            super::super::node::clearing_by_name(),
         ];
         let known: Vec<_> = known.iter().map(Object::name).collect();
         assert_eq!(known, [NODE, CLEARING]);

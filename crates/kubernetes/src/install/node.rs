@@ -19,6 +19,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::Value;
 
 /// What the objects of nodes' proxies are called.
 pub(super) const NODE: &str = "leno-node";
@@ -33,12 +34,18 @@ pub(super) fn own() -> BTreeMap<String, String> {
 
 /// Whom nodes' proxies act as, and the pods themselves.
 pub(super) fn all(chosen: &Installation) -> [Object; 2] {
-    [Object::of(&account()), proxies_of(&chosen.image)]
+    let proxies = proxies_of(&chosen.image, &chosen.network);
+    [Object::of(&account()), proxies]
 }
 
-/// The proxies, of this image.
-pub(super) fn proxies_of(image: &str) -> Object {
-    Object::of(&proxies(image))
+/// The proxies, of this image, on nodes with these folders.
+pub(super) fn proxies_of(image: &str, network: &NetworkFolders) -> Object {
+    Object::of(&proxies(image, network))
+}
+
+/// The proxies of any image, as what they are called by: whether they are there, and that they are to go.
+pub(super) fn proxies_by_name() -> Object {
+    proxies_of("", &NetworkFolders::default())
 }
 
 /// It has no right at the API server, and no token for it.
@@ -51,10 +58,10 @@ fn account() -> ServiceAccount {
 }
 
 /// The proxies. A newer one takes the sockets of the older one over, and then that one ends.
-fn proxies(image: &str) -> DaemonSet {
+fn proxies(image: &str, network: &NetworkFolders) -> DaemonSet {
     let pod = PodSpec {
-        containers: vec![proxy(image)],
-        volumes: Some(volumes()),
+        containers: vec![proxy(image, network)],
+        volumes: Some(volumes(network)),
         termination_grace_period_seconds: Some(GRACE),
         ..on_every_node()
     };
@@ -125,13 +132,63 @@ fn on_every_node() -> PodSpec {
     }
 }
 
-/// Folders of the node: what each is called, where it is on the node, and where in the pod.
-const FOLDERS: [(&str, &str, &str); 3] = [
-    ("cni-bin", "/opt/cni/bin", "/host/opt/cni/bin"),
-    ("cni-conf", "/etc/cni/net.d", "/host/etc/cni/net.d"),
-    // The plugin, which runs on the node, finds the proxy's socket here.
-    ("run", "/run/leno", "/run/leno"),
-];
+/// Where a node's container runtime looks for what connects its pods: absolute paths on the node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NetworkFolders {
+    /// Its network plugins.
+    pub plugins: String,
+    /// Its network configurations.
+    pub configurations: String,
+}
+
+impl Default for NetworkFolders {
+    /// Where runtimes look if nothing is said.
+    fn default() -> Self {
+        Self {
+            plugins: "/opt/cni/bin".to_owned(),
+            configurations: "/etc/cni/net.d".to_owned(),
+        }
+    }
+}
+
+impl NetworkFolders {
+    /// Those of the node that the pods of this DaemonSet have.
+    pub(super) fn of(proxies: &Value) -> Option<Self> {
+        let volumes = proxies.pointer("/spec/template/spec/volumes")?.as_array()?;
+        let path = |name: &str| {
+            let volume = volumes.iter().find(|volume| volume["name"] == name)?;
+            Some(volume["hostPath"]["path"].as_str()?.to_owned())
+        };
+        Some(Self {
+            plugins: path(PLUGINS)?,
+            configurations: path(CONFIGURATIONS)?,
+        })
+    }
+
+    /// Folders of the node that its proxy has: what each is called, where it is on the node, and where in the pod.
+    fn all(&self) -> [(&'static str, &str, String); 3] {
+        let Self {
+            plugins,
+            configurations,
+        } = self;
+        [
+            (PLUGINS, plugins, in_pod(plugins)),
+            (CONFIGURATIONS, configurations, in_pod(configurations)),
+            // The plugin, which runs on the node, finds the proxy's socket here.
+            ("run", RUN, RUN.to_owned()),
+        ]
+    }
+}
+
+/// What these folders are called in a pod.
+const PLUGINS: &str = "cni-bin";
+const CONFIGURATIONS: &str = "cni-conf";
+const RUN: &str = "/run/leno";
+
+/// Where in a pod a folder of the node is.
+pub(super) fn in_pod(folder: &str) -> String {
+    format!("/host{folder}")
+}
 
 /// Where proxies of a node keep identities and views for longer than their pods are there: a folder of the node, in memory,
 /// which goes when that is booted again.
@@ -148,7 +205,7 @@ const SOCKET: &str = "/run/leno/node.sock";
 pub(super) const TOKENS: &str = "/var/run/secrets/leno.dev";
 pub(super) const TOKEN: &str = "token";
 
-fn folder((name, path, _): (&str, &str, &str)) -> Volume {
+fn folder((name, path, _): (&str, &str, String)) -> Volume {
     Volume {
         name: name.to_owned(),
         host_path: Some(HostPathVolumeSource {
@@ -179,8 +236,8 @@ pub(super) fn token() -> Volume {
     }
 }
 
-fn volumes() -> Vec<Volume> {
-    let mut volumes: Vec<_> = FOLDERS.map(folder).into();
+fn volumes(network: &NetworkFolders) -> Vec<Volume> {
+    let mut volumes: Vec<_> = network.all().map(folder).into();
     volumes.push(token());
     volumes.push(Volume {
         name: "state".to_owned(),
@@ -193,16 +250,16 @@ fn volumes() -> Vec<Volume> {
     volumes
 }
 
-fn mounts() -> Vec<VolumeMount> {
-    let folder = |(name, _, path): (&str, &str, &str)| VolumeMount {
+fn mounts(network: &NetworkFolders) -> Vec<VolumeMount> {
+    let folder = |(name, _, path): (&str, &str, String)| VolumeMount {
         name: name.to_owned(),
-        mount_path: path.to_owned(),
+        mount_path: path,
         ..VolumeMount::default()
     };
-    FOLDERS.map(folder).into()
+    network.all().map(folder).into()
 }
 
-fn proxy(image: &str) -> Container {
+fn proxy(image: &str, network: &NetworkFolders) -> Container {
     let token = format!("{TOKENS}/{TOKEN}");
     let state = format!("{STATE}/proxy");
     let (name, port) = METRICS;
@@ -225,8 +282,8 @@ fn proxy(image: &str) -> Container {
         "--metrics",
         &metrics,
     ];
-    let arguments = arguments.into_iter().chain(of_plugin());
-    let mut volume_mounts = mounts();
+    let arguments = arguments.map(str::to_owned).into_iter();
+    let mut volume_mounts = mounts(network);
     volume_mounts.push(VolumeMount {
         name: TOKEN.to_owned(),
         mount_path: TOKENS.to_owned(),
@@ -241,7 +298,7 @@ fn proxy(image: &str) -> Container {
     Container {
         name: "node".to_owned(),
         image: Some(image.to_owned()),
-        args: Some(arguments.map(str::to_owned).collect()),
+        args: Some(arguments.chain(of_plugin(network)).collect()),
         env: Some(vec![
             of_pod("NODE_NAME", "spec.nodeName"),
             of_pod("POD_UID", "metadata.uid"),
@@ -268,9 +325,17 @@ fn proxy(image: &str) -> Container {
 }
 
 /// The arguments that say where the node's network plugin asks, and where its program and its configurations are in the pod.
-fn of_plugin() -> [&'static str; 6] {
-    let [(.., bin), (.., conf), ..] = FOLDERS;
-    ["--cni-socket", SOCKET, "--cni-bin", bin, "--cni-conf", conf]
+fn of_plugin(network: &NetworkFolders) -> [String; 6] {
+    let [plugins, configurations] =
+        [&network.plugins, &network.configurations].map(|it| in_pod(it));
+    [
+        "--cni-socket".to_owned(),
+        SOCKET.to_owned(),
+        "--cni-bin".to_owned(),
+        plugins,
+        "--cni-conf".to_owned(),
+        configurations,
+    ]
 }
 
 /// What its pod says in this field.
@@ -368,21 +433,21 @@ fn security() -> SecurityContext {
 
 /// What takes away what nodes' proxies have put onto their nodes, run from this image: pods on the same nodes, of which
 /// each is ready once its node is clean. It waits until the proxy of its node has ended, which would put it there again.
-pub(super) fn clearing(image: &str) -> Object {
+pub(super) fn clearing(image: &str, network: &NetworkFolders) -> Object {
+    let words = |words: &[&str]| words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
     let container = |name: &str, more: &[&str]| Container {
         name: name.to_owned(),
         image: Some(image.to_owned()),
         args: Some(
-            ["node-remove"]
-                .iter()
-                .chain(&of_plugin())
-                .chain(&["--node-state", NODE_STATE])
-                .chain(more)
-                .map(|it| (*it).to_owned())
+            words(&["node-remove"])
+                .into_iter()
+                .chain(of_plugin(network))
+                .chain(words(&["--node-state", NODE_STATE]))
+                .chain(words(more))
                 .collect(),
         ),
         security_context: Some(security()),
-        volume_mounts: Some(mounts()),
+        volume_mounts: Some(mounts(network)),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     };
@@ -390,7 +455,7 @@ pub(super) fn clearing(image: &str) -> Object {
         init_containers: Some(vec![container("clear", &[])]),
         // A pod of a DaemonSet that ended would be made anew.
         containers: vec![container("stay", &["--stay"])],
-        volumes: Some(FOLDERS.map(folder).into()),
+        volumes: Some(network.all().map(folder).into()),
         ..on_every_node()
     };
     Object::of(&of_nodes(
@@ -401,9 +466,14 @@ pub(super) fn clearing(image: &str) -> Object {
     ))
 }
 
+/// The same, as what it is called by.
+pub(super) fn clearing_by_name() -> Object {
+    clearing("", &NetworkFolders::default())
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -413,6 +483,7 @@ mod tests {
             image: "leno.test/leno:1".to_owned(),
             storage_class: None,
             node: true,
+            network: NetworkFolders::default(),
         }
     }
 
@@ -430,12 +501,32 @@ mod tests {
             security["seLinuxOptions"],
             json!({"type": "spc_t", "level": "s0"})
         );
-        let folders: Vec<_> = FOLDERS.iter().map(|(name, ..)| *name).collect();
         let volumes = pod["volumes"].as_array().unwrap().iter();
         let of_node: Vec<_> = volumes
             .filter(|volume| volume["hostPath"].is_object())
             .collect();
-        assert_eq!(of_node.len(), folders.len());
+        assert_eq!(of_node.len(), 3);
+    }
+
+    #[test]
+    fn its_folders_are_where_the_runtime_of_the_node_looks() {
+        let network = NetworkFolders {
+            plugins: "/home/kubernetes/bin".to_owned(),
+            ..NetworkFolders::default()
+        };
+        for object in [
+            proxies_of("leno.test/leno:1", &network),
+            clearing("leno.test/leno:1", &network),
+        ] {
+            assert_eq!(NetworkFolders::of(&object.body).as_ref(), Some(&network));
+            let container = &object.body["spec"]["template"]["spec"]["containers"][0];
+            let [args, mounts] =
+                ["args", "volumeMounts"].map(|field| container[field].as_array().unwrap());
+            let mut behind = args.iter().skip_while(|it| **it != "--cni-bin").skip(1);
+            assert_eq!(*behind.next().unwrap(), "/host/home/kubernetes/bin");
+            assert_eq!(mounts[0]["mountPath"], "/host/home/kubernetes/bin");
+            assert_eq!(mounts[1]["mountPath"], "/host/etc/cni/net.d");
+        }
     }
 
     #[test]
@@ -469,7 +560,8 @@ mod tests {
         assert_eq!(*rolling, json!({"maxSurge": 1, "maxUnavailable": 0}));
 
         let proxy = container.clone();
-        let clearing = clearing("leno.test/leno:1").body["spec"].clone();
+        let clearing =
+            clearing("leno.test/leno:1", &NetworkFolders::default()).body["spec"].clone();
         let pod = &clearing["template"]["spec"];
         for container in [&pod["initContainers"][0], &pod["containers"][0]] {
             assert_eq!(container["securityContext"], proxy["securityContext"]);

@@ -10,7 +10,7 @@ use leno_model::ControlName;
 use serde_json::{Value, json};
 
 use super::beside::{Named, listed};
-use super::{Installation, NotApplied, Object, hook, labels, node, spelling};
+use super::{Installation, NetworkFolders, NotApplied, Object, hook, labels, node, spelling};
 use crate::cluster::Cluster;
 use crate::injection::PROXY;
 use crate::{document, status};
@@ -86,17 +86,12 @@ impl Cluster {
     pub async fn installed_on_nodes(&self) -> Result<Installed, NotApplied> {
         let mut installed = Installed::default();
         let [account, proxies] = node::all(&of_default());
-        for object in [node::clearing(""), proxies, account] {
+        for object in [node::clearing_by_name(), proxies, account] {
             if self.is_there(&object).await? {
                 installed.goes.push(object);
             }
         }
         Ok(installed)
-    }
-
-    /// Whether there are proxies of nodes.
-    pub async fn has_node_proxies(&self) -> Result<bool, NotApplied> {
-        self.is_there(&node::proxies_of("")).await
     }
 
     /// Takes an object away, and waits until it is gone.
@@ -228,7 +223,7 @@ impl Cluster {
 fn all(name: Option<&ControlName>, is_last: bool) -> Vec<Object> {
     let default = of_default();
     let mut objects = default.objects();
-    objects.push(node::clearing(&default.image));
+    objects.push(node::clearing_by_name());
     // What Helm has left of a hook that failed.
     objects.extend(hook::all(&default.image));
     match name {
@@ -249,6 +244,7 @@ fn of_default() -> Installation {
         image: String::new(),
         storage_class: None,
         node: true,
+        network: NetworkFolders::default(),
     }
 }
 

@@ -54,6 +54,15 @@ pub(crate) struct Install {
     #[arg(long)]
     pub(crate) node: bool,
 
+    /// Where the runtime of nodes looks for network plugins; /opt/cni/bin if nothing is said, and where there are
+    /// proxies of nodes, what they were told
+    #[arg(long, value_name = "DIR", requires = "node", value_parser = folder_of_node)]
+    pub(crate) cni_bin: Option<String>,
+
+    /// Where it looks for network configurations; /etc/cni/net.d if nothing is said, or what proxies were told
+    #[arg(long, value_name = "DIR", requires = "node", value_parser = folder_of_node)]
+    pub(crate) cni_conf: Option<String>,
+
     /// The trust domain of the mesh; cluster.local if nothing is said. A mesh that is there keeps its own
     #[arg(long, value_name = "DOMAIN", value_parser = domain)]
     pub(crate) trust_domain: Option<TrustDomain>,
@@ -164,6 +173,14 @@ pub(crate) const IMAGE: &str = concat!("leno.dev/leno:", env!("CARGO_PKG_VERSION
 pub(crate) fn control_name(text: &str) -> Result<ControlName, String> {
     let (code, slug) = (Code::K022, Code::K022.slug());
     ControlName::new(text).map_err(|why| format!("{code} {slug}: {why}"))
+}
+
+/// As Kubernetes takes it for a folder of the node.
+fn folder_of_node(text: &str) -> Result<String, String> {
+    match text.starts_with('/') && !text.split('/').any(|part| part == "..") {
+        true => Ok(text.to_owned()),
+        false => Err("it takes the whole path on the node, without `..`".to_owned()),
+    }
 }
 
 fn domain(text: &str) -> Result<TrustDomain, String> {

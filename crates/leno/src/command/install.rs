@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use leno_kubernetes::Cluster;
 use leno_kubernetes::install::{
-    Change, Checked, Installation, NAMESPACE, NotApplied, NotReady, Object, in_yaml, mesh,
+    Change, Checked, Installation, NAMESPACE, NetworkFolders, NotApplied, NotReady, Object,
+    in_yaml, mesh,
 };
 use leno_model::{Code, ControlName, Severity, TrustDomain};
 
@@ -32,6 +33,7 @@ pub(crate) fn run(options: &Install, terminal: &mut Terminal) -> anyhow::Result<
         image: options.image.clone(),
         storage_class: options.storage_class.clone(),
         node: options.node,
+        network: network(options, NetworkFolders::default()),
     };
     if let Some(form) = options.print {
         print(form, &chosen, options, terminal)?;
@@ -102,6 +104,7 @@ pub(crate) fn check(
         image: IMAGE.to_owned(),
         storage_class: None,
         node,
+        network: NetworkFolders::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -111,7 +114,7 @@ pub(crate) fn check(
             Ok(cluster) => cluster,
             Err(answer) => return Ok(answer),
         };
-        let chosen = match with_nodes(&cluster, &chosen).await {
+        let chosen = match with_nodes(&cluster, &chosen, |told| told).await {
             Ok(chosen) => chosen,
             Err(why) => return not_applied(&why, UNCHANGED, terminal),
         };
@@ -132,7 +135,7 @@ async fn install(
         Ok(cluster) => cluster,
         Err(answer) => return Ok(answer),
     };
-    let chosen = &match with_nodes(&cluster, chosen).await {
+    let chosen = &match with_nodes(&cluster, chosen, |told| network(options, told)).await {
         Ok(chosen) => chosen,
         Err(why) => return not_applied(&why, UNCHANGED, terminal),
     };
@@ -195,12 +198,29 @@ async fn install(
 }
 
 /// What is chosen, with the proxies of nodes that are there: who changes something else of an installation does not take
-/// them away, and they load the packet rules of the pods of each control plane.
-async fn with_nodes(cluster: &Cluster, chosen: &Installation) -> Result<Installation, NotApplied> {
-    Ok(Installation {
-        node: chosen.node || cluster.has_node_proxies().await?,
-        ..chosen.clone()
+/// them away, and they load the packet rules of the pods of each control plane. Their nodes' folders are those that they
+/// were told, but for what `said` makes of them.
+async fn with_nodes(
+    cluster: &Cluster,
+    chosen: &Installation,
+    said: impl FnOnce(NetworkFolders) -> NetworkFolders,
+) -> Result<Installation, NotApplied> {
+    Ok(match cluster.node_proxies().await? {
+        None => chosen.clone(),
+        Some((_image, told)) => Installation {
+            node: true,
+            network: said(told),
+            ..chosen.clone()
+        },
     })
+}
+
+/// The folders of nodes that somebody names, and of what nobody does, these.
+fn network(options: &Install, otherwise: NetworkFolders) -> NetworkFolders {
+    NetworkFolders {
+        plugins: options.cni_bin.clone().unwrap_or(otherwise.plugins),
+        configurations: options.cni_conf.clone().unwrap_or(otherwise.configurations),
+    }
 }
 
 /// How the mesh of a cluster is checked from here, by the control plane of this name or by the default one.

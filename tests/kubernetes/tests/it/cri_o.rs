@@ -1,12 +1,13 @@
 //! Nodes whose containers CRI-O runs, in containerd's place.
 
-use leno_cluster::{Cluster, Placement, Runtime, Tier};
+use leno_cluster::{Cluster, LENO, Placement, Runtime, Tier};
+use leno_e2e::run_within;
 
 use crate::ipv6::{
     PLACES, is_fit, is_proven, lay_out, leaves_nothing, lets_in_and_keeps_out, traces,
 };
 use crate::isolated::process;
-use crate::nodes::{on_node, waits_and_leaves_nothing};
+use crate::nodes::{PATIENCE, on_node, pod, runs, waits_and_leaves_nothing};
 use crate::sidecar::{get, until_ready};
 
 fn node() -> Cluster {
@@ -26,6 +27,24 @@ for watch in $(pgrep -x conmon); do
   mkdir $group && echo $watch > $group/cgroup.procs && sed -n 's/.*:name=systemd://p' /proc/$watch/cgroup
 done";
 
+/// Where nobody has said in which folder the node's runtime finds plugins, and it would not find ours.
+fn starts_pods_all_the_same(cluster: &Cluster) {
+    let install = ["install", "--yes", "--node", "--image", LENO];
+    run_within(PATIENCE, &mut cluster.leno(&install));
+    let logs = ["logs", "-n", "leno-system", "daemonset/leno-node"];
+    let said = cluster.until("it is said what is missing", || {
+        let told = cluster.ask(&logs).ok()?;
+        told.contains("which is not in /host/opt/cni/bin")
+            .then_some(told)
+    });
+    assert!(said.unwrap().contains("H015"));
+    cluster.apply(&pod("default", "starts")).unwrap();
+    runs(cluster, "default", "starts");
+    cluster.ask(&["delete", "pod", "starts"]).unwrap();
+    let nodes = ["uninstall", "--nodes", "--yes"];
+    run_within(PATIENCE, &mut cluster.leno(&nodes));
+}
+
 #[test]
 #[ignore = "takes a node of Kubernetes: cargo xtask kubernetes --test"]
 fn a_mesh_holds_where_cri_o_runs_the_containers_and_leaves_nothing() {
@@ -41,6 +60,7 @@ fn a_mesh_holds_where_cri_o_runs_the_containers_and_leaves_nothing() {
     lay_out(&cluster, by_node, Placement::Node);
     assert_eq!(is_in_no_mesh(), Some(()));
     assert!(on_node(&cluster, WATCH_WITHIN).contains("crio-conmon"));
+    starts_pods_all_the_same(&cluster);
     cluster.install_leno(Placement::Node).unwrap();
     let refused = || {
         let told = get(&cluster, by_node, "mail", "http://cart:80/items");

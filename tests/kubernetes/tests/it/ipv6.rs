@@ -70,7 +70,8 @@ fn holds_and_leaves_nothing(cluster: &Cluster) {
 
 /// What stands on a node that Leno may change.
 pub(crate) fn traces(cluster: &Cluster) -> String {
-    let script = format!("cat {FILE}; ls /opt/cni/bin; nft list tables");
+    let plugins = cluster.plugins();
+    let script = format!("cat {FILE}; ls {plugins}; nft list tables");
     on_node(cluster, &script)
 }
 

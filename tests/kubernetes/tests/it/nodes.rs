@@ -13,7 +13,7 @@ use leno_cluster::{Cluster, LENO, POD, plugin};
 use leno_e2e::{ended_within, run_within};
 
 /// So long something may take beside other work.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The network configuration of the node.
 pub(crate) const FILE: &str = "/etc/cni/net.d/10-node.conflist";
@@ -33,7 +33,7 @@ pub(crate) fn on_node(cluster: &Cluster, command: &str) -> String {
 fn put(cluster: &Cluster, socket: &Path) {
     let (plugin, socket) = (plugin().unwrap(), socket.display());
     let entry = format!(r#"{{"type":"leno-cni","socket":"{socket}"}}"#);
-    let copied = format!("cp {} /opt/cni/bin/leno-cni", plugin.display());
+    let copied = format!("cp {} {}/leno-cni", plugin.display(), cluster.plugins());
     // The list of plugins ends the file.
     let listed = format!("sed -i 's#]}}$#,{entry}]}}#' {FILE}");
     on_node(cluster, &format!("{copied} && {listed}"));
@@ -118,9 +118,8 @@ pub(crate) fn waits_and_leaves_nothing(cluster: &Cluster) {
     cluster.ask(&delete).unwrap();
 
     // Whether proxies are ready by then or not.
-    let install = [
-        "install", "--yes", "--node", "--image", LENO, "--wait", "1s",
-    ];
+    let install = ["install", "--yes", "--image", LENO, "--wait", "1s"];
+    let install = [&install[..], &cluster.with_nodes()].concat();
     let installed = ended_within(PATIENCE, cluster.leno(&install).stdin(Stdio::null())).unwrap();
     for object in [
         "DaemonSet leno-system/leno-node",
@@ -144,7 +143,8 @@ pub(crate) fn waits_and_leaves_nothing(cluster: &Cluster) {
     assert!(told.unwrap().starts_with("leno-mesh:cluster.local:"));
     let is_as_before = |pod_of_then: &str| {
         assert_eq!(on_node(cluster, &format!("cat {FILE}")), before);
-        assert_eq!(on_node(cluster, "ls /opt/cni/bin | grep leno || true"), "");
+        let plugins = format!("ls {} | grep leno || true", cluster.plugins());
+        assert_eq!(on_node(cluster, &plugins), "");
         assert_eq!(on_node(cluster, "ls /run/leno"), "");
         cluster.apply(&pod("default", pod_of_then)).unwrap();
         runs(cluster, "default", pod_of_then);

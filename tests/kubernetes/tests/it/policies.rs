@@ -38,7 +38,7 @@ fn shop(placement: Placement) -> String {
         deployment("stranger", "outside", &serves("app", 8080)),
         "---\napiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\n\
          spec:\n  selector: {app: cart}\n  \
-         ports: [{name: http, port: 80, targetPort: app}, {name: admin, port: 81, targetPort: admin}]\n"
+         ports: [{name: http, port: 80, targetPort: app}, {name: http-admin, port: 81, targetPort: admin}]\n"
             .to_owned(),
         POLICIES.to_owned(),
     ]

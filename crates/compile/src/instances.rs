@@ -5,6 +5,7 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
+use core::net::IpAddr;
 
 use leno_model::view::{self, PortRef, WorkloadId};
 
@@ -71,7 +72,7 @@ pub(crate) fn by_node(
     nodes
 }
 
-/// All instances of a workload. What stands over their ports is the same value.
+/// All instances of a workload. What stands over their ports is the same value, but where their addresses matter.
 pub(crate) fn instances(
     workload: &Workload<'_>,
     targeted: &ByInstance<'_>,
@@ -93,15 +94,21 @@ pub(crate) fn instances(
         port.telemetry = told.of_port(&workload.namespace, services());
         port.proxied = Arc::new(tuning::proxied(tunings, &workload.namespace, services()));
     }
-    let said = Said {
+    let mut said = Said {
+        addresses: first.addresses.clone(),
         ports: access.ports,
         others: access.others,
-        isolation: isolations.over(workload),
+        isolation: None,
         outbound: access.outbound,
         telemetry: told.of_port(&workload.namespace, []),
     };
     let all = workload.instances.iter();
+    let mut known = BTreeMap::new();
     all.map(|running| {
+        let addresses = &running.addresses;
+        let isolation = known.entry(isolations.told_apart_by(addresses));
+        let isolation = isolation.or_insert_with(|| isolations.over(workload, addresses));
+        said.isolation.clone_from(isolation);
         let instance = said.instance(workload, running);
         (running.id.clone(), Arc::new(instance))
     })
@@ -110,6 +117,8 @@ pub(crate) fn instances(
 
 /// What all instances of a workload have in common, by what is said of it.
 pub(crate) struct Said {
+    /// Those of the instance that has it: at others that a `NetworkPolicy` tells apart from them, isolation is another.
+    addresses: Vec<IpAddr>,
     ports: BTreeMap<u16, view::WorkloadPort>,
     others: Arc<view::Access>,
     isolation: Option<Arc<view::Isolation>>,
@@ -122,12 +131,18 @@ impl Said {
     pub(crate) fn of(instance: &Instance) -> Self {
         let workload = &instance.workload;
         Self {
+            addresses: workload.addresses.clone(),
             ports: workload.ports.clone(),
             others: workload.other_ports.clone(),
             isolation: workload.isolation.clone(),
             outbound: workload.outbound.clone(),
             telemetry: workload.telemetry.clone(),
         }
+    }
+
+    /// Those of the instance that has it.
+    pub(crate) fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
     }
 
     /// One of them.

@@ -178,6 +178,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         telemetry: told.everywhere(),
         ..everywhere.settings.clone()
     };
+    let (by_address, by_block) = isolations.into_by_address();
     let mut mesh = Mesh {
         settings: Arc::new(settings),
         lifetimes: everywhere.lifetimes,
@@ -192,7 +193,8 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         answers: Arc::new(answers),
         addresses: Arc::new(addresses),
         unaddressed,
-        by_address: Arc::new(isolations.into_by_address()),
+        by_address: Arc::new(by_address),
+        by_block: Arc::new(by_block),
         revoked: Arc::default(),
     };
     unready.leave(&mut mesh);

@@ -16,7 +16,9 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use leno_model::address::reach;
-use leno_model::view::{Locality, Pod, PortRef, Service, Settings, State, Workload, WorkloadId};
+use leno_model::view::{
+    AddressBlock, Locality, Pod, PortRef, Service, Settings, State, Workload, WorkloadId,
+};
 use leno_model::{Name, Namespace, Network, Origin, ServiceName, SpiffeId, TrustDomain, Warrant};
 
 use crate::attested::{TokenIssuer, TokenMatch};
@@ -75,9 +77,12 @@ pub struct Mesh {
     pub addresses: Arc<BTreeMap<Called, AddressOwner>>,
     /// The services that want an address of their own and say none: [`Mesh::give_address`].
     pub unaddressed: BTreeSet<ServiceName>,
-    /// The identities of which a `NetworkPolicy` lets in some and not others, so that where those are stands in
+    /// The identities of which a `NetworkPolicy` lets in, or out, some and not others, so that where those are stands in
     /// [`Isolation`](leno_model::view::Isolation).
     pub by_address: Arc<BTreeSet<SpiffeId>>,
+    /// The addresses to which a `NetworkPolicy` lets callers out, so that
+    /// [`Isolation`](leno_model::view::Isolation) may be another for each instance of a workload.
+    pub by_block: Arc<Vec<AddressBlock>>,
     /// Whom nobody believes any more. No resource says so: whoever knows it sets it.
     pub revoked: Arc<BTreeSet<SpiffeId>>,
 }

@@ -357,6 +357,10 @@ impl<'a> Turnover<'a> {
                 continue;
             };
             for running in &workload.instances {
+                let mut blocks = self.mesh.by_block.iter();
+                if blocks.any(|it| it.has_one(&running.addresses) != it.has_one(said.addresses())) {
+                    return None;
+                }
                 due.remove(&running.id);
                 let instance = said.instance(workload, running);
                 let known = self.mesh.instances.get(&running.id);

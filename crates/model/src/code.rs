@@ -234,7 +234,7 @@ codes! {
     C195 "pod-without-proxy" Configuration "A pod is to have a proxy beside it and has none.";
     C200 "bad-annotation" Configuration "An annotation of a pod cannot be read, and leaves nothing out of its capture.";
     C205 "network-shuts-tunnel" Configuration "A NetworkPolicy is about pods of the mesh, and does not let calls of the mesh through.";
-    C206 "outbound-ports-not-held" Configuration "A NetworkPolicy names ports that pods of the mesh may call, and the mesh does not hold it.";
+    C206 "outbound-ports-not-held" Configuration "A NetworkPolicy names ports that pods of the mesh may call, and nobody holds it in another mesh.";
     C140 "test-malformed" Configuration "The test cannot be read.";
 
     // Store

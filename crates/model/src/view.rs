@@ -21,7 +21,7 @@ pub use access::{
     Access, AccessRule, CallerMatch, ClaimMatch, Effect, Except, FieldMatch, FieldValue, Mtls,
     RequestMatch, Stance, Within,
 };
-pub use isolation::{AddressBlock, At, Ingress, Isolation, Peers};
+pub use isolation::{AddressBlock, At, Egress, Ingress, Isolation, Leave, Peers};
 pub use outbound::{Outbound, OutboundRule};
 pub use pod::{LeftOut, NameServers, OwnProcess, Pod, Resolver};
 pub use probe::{Check, Probe};

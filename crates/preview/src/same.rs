@@ -8,8 +8,8 @@ use leno_model::flow::Side;
 use leno_model::view::access::{ExternalAuth, Jwt, JwtIssuer};
 use leno_model::view::route::Part;
 use leno_model::view::{
-    Access, AccessRule, Action, Backend, Ingress, Isolation, PortRef, Probe, Routes, Rule,
-    ServicePort,
+    Access, AccessRule, Action, Backend, Egress, Ingress, Isolation, Leave, PortRef, Probe, Routes,
+    Rule, ServicePort,
 };
 
 use crate::call::Call;
@@ -265,9 +265,21 @@ fn bare_isolation(isolation: &Isolation) -> Isolation {
         origin: unplaced(&rule.origin),
         ..rule.clone()
     });
+    let egress = isolation.egress.iter().map(|egress| {
+        let rules = egress.rules.iter().map(|rule| Leave {
+            origin: unplaced(&rule.origin),
+            ports: rule.ports.clone(),
+        });
+        Arc::new(Egress {
+            by: egress.by.iter().map(unplaced).collect(),
+            callers: egress.callers.clone(),
+            rules: rules.collect(),
+        })
+    });
     Isolation {
         by: isolation.by.iter().map(unplaced).collect(),
         rules: rules.collect(),
+        egress: egress.collect(),
     }
 }
 

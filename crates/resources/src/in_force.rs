@@ -78,14 +78,15 @@ pub(crate) fn sentence(kind: &str, pointer: &str) -> &'static str {
             "this entry lets nobody in"
         }
         ("NetworkPolicy", ["spec", "ingress", _, ..]) => "this rule lets nobody in",
-        ("NetworkPolicy", ["spec", "egress", _, ..]) => {
-            "the network of the cluster holds what it says"
+        ("NetworkPolicy", ["spec", "egress", _, "to" | "ports", _, ..]) => {
+            "this entry lets nobody out by the mesh"
         }
+        ("NetworkPolicy", ["spec", "egress", _, ..]) => "this rule lets nobody out by the mesh",
         ("NetworkPolicy", ["spec", "policyTypes", ..]) => {
             "it counts as one about calls that come in and about those that go out"
         }
         ("NetworkPolicy", _) => {
-            "it lets nobody in by the mesh, to the pods that it readably selects: without a selector, all of its namespace"
+            "it lets nobody by the mesh in to the pods that it readably selects, or out of them: without a selector, all of its namespace"
         }
         ("Service", ["spec", "selector", ..]) => "the Service selects nothing",
         ("Service" | "MeshWorkload", ["spec", "ports", _, ..]) => "this port does not exist",

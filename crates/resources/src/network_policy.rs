@@ -20,7 +20,7 @@ object! {
         pub policy_types: List<PolicyType> = "policyTypes" [items(0, 2)];
         /// Who comes in. Without a rule, nobody does.
         pub ingress: List<IngressRule> = "ingress" [items(0, 1000)];
-        /// Whom these pods call. The cluster's own network holds it.
+        /// Whom these pods call. Without a rule, nobody.
         pub egress: List<EgressRule> = "egress" [items(0, 1000)];
     }
 

@@ -68,9 +68,10 @@ impl Detail {
 /// `rule 2`, or `rule 2 (canary)`: which of its object's rules one is, counted from 1 as people do.
 pub(crate) fn numbered(origin: &Origin, name: Option<&str>) -> String {
     let pointer = &origin.pointer;
-    let rules = pointer.strip_prefix("/spec/rules/");
-    let place = rules
-        .or_else(|| pointer.strip_prefix("/spec/ingress/"))
+    let lists = ["/spec/rules/", "/spec/ingress/", "/spec/egress/"];
+    let mut within = lists.iter().filter_map(|list| pointer.strip_prefix(list));
+    let place = within
+        .next()
         .and_then(|rest| rest.split('/').next()?.parse::<u32>().ok());
     match (place, name) {
         (Some(place), Some(name)) => format!("rule {} ({name})", place.saturating_add(1)),

@@ -46,6 +46,7 @@ pub const FEATURES: &[&str] = &[
     feature::BACKEND_REWRITE,
     feature::CORS,
     feature::ISOLATION,
+    feature::ISOLATION_EGRESS,
     feature::MIRROR,
     feature::PEERS,
     feature::RETRY_UNANSWERED,
@@ -68,6 +69,7 @@ pub mod feature {
     pub(super) const BACKEND_REWRITE: &str = "backend-rewrite";
     pub(super) const CORS: &str = "cors";
     pub(super) const ISOLATION: &str = "isolation";
+    pub(super) const ISOLATION_EGRESS: &str = "isolation-egress";
     pub(super) const MIRROR: &str = "mirror";
     /// It knows roots of other trust domains. A default of `Allow` lets nobody of those in.
     pub const PEERS: &str = "peers";

@@ -387,6 +387,31 @@ spec: {podSelector: {matchLabels: {app: cart}}, ingress: [{from: [{ipBlock: {cid
             calls: &[call(&["/new"], DENIED, WELL)],
         },
     },
+    Row {
+        feature: "isolation-egress",
+        what: "`NetworkPolicy`: `egress` with ports",
+        reads: Reads::Called,
+        refused: "every call to every port of what callers are let out to by the mesh at some ports alone",
+        since: FIRST,
+        used: Used::Here {
+            policy: "",
+            route: "",
+            objects: "\
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web}
+spec:
+  podSelector: {matchExpressions: [{key: app, operator: DoesNotExist}]}
+  policyTypes: [Egress]
+  egress:
+  - to: [{podSelector: {matchLabels: {app: cart}}}]
+    ports: [{port: 8080}]
+  - to: [{podSelector: {matchExpressions: [{key: app, operator: DoesNotExist}]}}]
+",
+            calls: &[call(&["/new"], DENIED, WELL)],
+        },
+    },
     route(
         "mirror",
         "`HTTPRoute`, `GRPCRoute`: `RequestMirror` in `rules[].filters` or at a backend",

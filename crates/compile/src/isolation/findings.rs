@@ -1,5 +1,5 @@
 //! What a cluster's own network makes of calls of the mesh, all of which arrive at one port: policies that let callers
-//! through at other ports alone, and what no policy says of calls that go out.
+//! through at other ports alone, and what nobody holds of calls that go out to another mesh.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -17,14 +17,14 @@ use leno_resources::pod::{NODE, SIDECAR};
 use leno_resources::service::{TargetPort, TransportProtocol};
 use leno_resources::{List, Object, Resources};
 
+use super::TUNNEL;
 use super::peers::Callers;
 use crate::finding::{self, Complete as _};
 use crate::placement::Modes;
 
 type Labels = BTreeMap<Arc<str>, Arc<str>>;
 
-/// Where calls of the mesh arrive, and where proxies get what they need.
-const TUNNEL: u16 = 15008;
+/// Where proxies get what they need.
 const CONTROL: u16 = 15012;
 /// Where names are asked for: nothing that the mesh carries.
 const DNS: u16 = 53;
@@ -58,6 +58,7 @@ pub fn shut<'a>(
 /// something else is said.
 pub(super) fn note(resources: &Resources, callers: &Callers<'_>, notes: &mut Notes) {
     let modes = Modes::of(resources);
+    let has_peers = !resources.peers.is_empty();
     let mut by_namespace = BTreeMap::<_, Vec<_>>::new();
     for object in resources.network_policies.iter() {
         let policies = by_namespace.entry(finding::namespace(object)).or_default();
@@ -70,7 +71,8 @@ pub(super) fn note(resources: &Resources, callers: &Callers<'_>, notes: &mut Not
             let shut = shut.iter().filter(|it| core::ptr::eq(it.policy, *object));
             let told = told(&shut.collect::<Vec<_>>());
             let policy = object.spec.sound().map(|spec| Policy { object, spec });
-            let not_held = policy.and_then(|policy| policy.not_held(&pods));
+            let not_held = policy.filter(|_| has_peers);
+            let not_held = not_held.and_then(|policy| policy.not_held(&pods));
             for note in told.into_iter().chain(not_held) {
                 notes.push(note);
             }
@@ -171,10 +173,10 @@ impl<'a> Policy<'a> {
         if !is_about || !self.rules(PolicyType::Egress).any(Rule::names_ports) {
             return None;
         }
-        let message = "the cluster's network alone holds what goes out of pods of the mesh, and sees one port of their calls".to_string();
+        let message = "of calls to other trust domains, the cluster's network alone holds what goes out of pods of the mesh, and sees one port".to_string();
         let note = finding::information(self.object, "/spec/egress", Code::C206, message);
         Some(note.in_force(format!(
-            "whom it lets out to port {TUNNEL}, it lets out to all ports that others let in"
+            "whom it lets out to port {TUNNEL} there, it lets out to all ports that others let in"
         )))
     }
 

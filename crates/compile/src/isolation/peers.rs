@@ -6,6 +6,7 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
+use core::net::IpAddr;
 
 use leno_model::view::{AddressBlock, At, Peers};
 use leno_model::{Name, Namespace, SpiffeId, TrustDomain};
@@ -20,8 +21,8 @@ type Labels = BTreeMap<Arc<str>, Arc<str>>;
 pub(super) struct Callers<'w> {
     namespaces: BTreeMap<Namespace, Labels>,
     workloads: BTreeMap<&'w Namespace, Vec<&'w Workload<'w>>>,
-    /// How many workloads act as each account.
-    acting: BTreeMap<(Namespace, Name), usize>,
+    /// The workloads that act as each account.
+    acting: BTreeMap<(Namespace, Name), Vec<&'w Workload<'w>>>,
     own: TrustDomain,
     /// The identities of which some are meant somewhere and others not.
     split: BTreeSet<SpiffeId>,
@@ -45,13 +46,15 @@ impl<'w> Callers<'w> {
             let namespace = Namespace::new(object.meta.name.as_str()).ok()?;
             Some(named(&namespace, &object.meta.labels))
         });
-        let (mut workloads, mut acting) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::new());
+        let (mut workloads, mut acting) =
+            (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
         for workload in all.iter().filter(calls) {
             workloads
                 .entry(&workload.namespace)
                 .or_default()
                 .push(workload);
-            *acting.entry(account(workload)).or_default() += 1;
+            let acting = acting.entry(account(workload)).or_default();
+            acting.push(workload);
         }
         Self {
             namespaces: running.chain(written).collect(),
@@ -90,14 +93,43 @@ impl<'w> Callers<'w> {
             ..
         } = &mut peers;
         accounts.retain(|(namespace, _), _| !namespaces.contains(namespace));
-        let apart = accounts.iter().filter(|(_, at)| **at != At::Anywhere);
+        self.tell_apart(&peers);
+        Some(Arc::new(peers))
+    }
+
+    /// Just these workloads. Who acts as one of their accounts from nobody knows where is one of them.
+    pub(super) fn only(&mut self, workloads: &[&Workload<'_>]) -> Peers {
+        let mut meant = BTreeMap::<_, Vec<&Workload<'_>>>::new();
+        for workload in workloads {
+            meant.entry(account(workload)).or_default().push(workload);
+        }
+        let accounts = meant.into_iter().map(|(account, meant)| {
+            let acting = self.acting.get(&account).map_or(&[][..], Vec::as_slice);
+            let is_meant = |it: &&&Workload<'_>| meant.iter().any(|one| core::ptr::eq(*one, **it));
+            let others = acting.iter().filter(|it| !is_meant(it)).copied();
+            let own = known_addresses(meant.iter().copied());
+            let at = match acting.len() == meant.len() {
+                true => At::Anywhere,
+                false => At::Others(known_addresses(others).difference(&own).copied().collect()),
+            };
+            (account, at)
+        });
+        let peers = Peers {
+            accounts: accounts.collect(),
+            ..Peers::default()
+        };
+        self.tell_apart(&peers);
+        peers
+    }
+
+    fn tell_apart(&mut self, peers: &Peers) {
+        let apart = peers.accounts.iter().filter(|(_, at)| **at != At::Anywhere);
         let apart = apart.map(|((namespace, account), _)| SpiffeId {
             trust_domain: self.own.clone(),
             namespace: namespace.clone(),
             service_account: account.clone(),
         });
         self.split.extend(apart);
-        Some(Arc::new(peers))
     }
 
     /// The identities that were told apart by addresses.
@@ -109,17 +141,26 @@ impl<'w> Callers<'w> {
     //= pods matching podSelector in the Namespaces selected by NamespaceSelector. Otherwise it selects the pods matching
     //= podSelector in the policy's own namespace."
     fn add_pods(&self, peer: &NetworkPeer, own: &Namespace, peers: &mut Peers) {
-        let is_meant = |(namespace, labels): &(&Namespace, &Labels)| match &peer.namespace_selector
-        {
-            None => *namespace == own,
-            Some(selector) => selector.matches(labels) == Some(true),
-        };
-        let within = self.namespaces.iter().filter(is_meant);
-        let within = within.map(|(namespace, _)| namespace);
+        let within = self.namespaces(peer, own);
         match peer.pod_selector.as_ref().filter(|it| !it.is_empty()) {
             None => peers.namespaces.extend(within.cloned()),
             Some(selector) => self.add_selected(selector, within, peers),
         }
+    }
+
+    /// The namespaces whose pods a policy of the namespace `own` names.
+    pub(super) fn namespaces<'s>(
+        &'s self,
+        peer: &NetworkPeer,
+        own: &Namespace,
+    ) -> impl Iterator<Item = &'s Namespace> {
+        let is_meant =
+            move |(namespace, labels): &(&Namespace, &Labels)| match &peer.namespace_selector {
+                None => *namespace == own,
+                Some(selector) => selector.matches(labels) == Some(true),
+            };
+        let within = self.namespaces.iter().filter(is_meant);
+        within.map(|(namespace, _)| namespace)
     }
 
     fn add_selected<'n>(
@@ -135,20 +176,24 @@ impl<'w> Callers<'w> {
             }
         }
         for (account, workloads) in meant {
-            let is_all = self.acting.get(&account) == Some(&workloads.len());
+            let is_all = self.acting.get(&account).map(Vec::len) == Some(workloads.len());
             let known = peers.accounts.entry(account);
             let known = known.or_insert_with(|| At::Addresses(BTreeSet::new()));
             match known {
                 _ if is_all => *known = At::Anywhere,
-                At::Anywhere => {}
+                At::Anywhere | At::Others(_) => {}
                 At::Addresses(addresses) => {
-                    let instances = workloads.iter().flat_map(|it| &it.instances);
-                    let all = instances.flat_map(|it| &it.addresses);
-                    addresses.extend(all.map(|address| address.to_canonical()));
+                    addresses.extend(known_addresses(workloads.into_iter()));
                 }
             }
         }
     }
+}
+
+fn known_addresses<'w>(workloads: impl Iterator<Item = &'w Workload<'w>>) -> BTreeSet<IpAddr> {
+    let instances = workloads.flat_map(|it| &it.instances);
+    let all = instances.flat_map(|it| &it.addresses);
+    all.map(|address| address.to_canonical()).collect()
 }
 
 fn account(workload: &Workload<'_>) -> (Namespace, Name) {
@@ -157,7 +202,7 @@ fn account(workload: &Workload<'_>) -> (Namespace, Name) {
 }
 
 /// A block of addresses; `None` where it cannot be read what of it is not meant.
-fn addresses(block: &network_policy::AddressBlock) -> Option<AddressBlock> {
+pub(super) fn addresses(block: &network_policy::AddressBlock) -> Option<AddressBlock> {
     Some(AddressBlock {
         block: block.cidr,
         except: block.except.sound()?.into_iter().copied().collect(),

@@ -42,6 +42,7 @@ impl Known {
             addresses: Arc::default(),
             unaddressed: BTreeSet::new(),
             by_address: Arc::default(),
+            by_block: Arc::default(),
             revoked: view.revoked.clone(),
         };
         let asked = neighbours.iter().map(AsRef::as_ref);

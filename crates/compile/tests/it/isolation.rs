@@ -191,63 +191,94 @@ impl Peer {
     }
 }
 
-const SOME_PORTS: [&str; 6] = [
+const SOME_PORTS: [&str; 8] = [
     "{port: 8080}",
     "{port: http}",
     "{port: 9000, endPort: 9094}",
     "{protocol: TCP}",
     "{port: 8080, protocol: UDP}",
     "{port: metrics}",
+    "{port: 15008}",
+    "{port: 9095, endPort: 15010}",
 ];
+
+/// Where calls of the mesh arrive: what the network of a cluster sees of them.
+const TUNNEL: u16 = 15008;
 
 fn is_port(written: &str, called: &Drawn, port: u16) -> bool {
     match written {
         "{port: 8080}" => port == 8080,
         "{port: http}" => called.port("http") == Some(port),
         "{port: 9000, endPort: 9094}" => (9000..=9094).contains(&port),
+        "{port: 15008}" => port == TUNNEL,
+        "{port: 9095, endPort: 15010}" => (9095..=15010).contains(&port),
         "{protocol: TCP}" => true,
         _ => false,
     }
 }
 
 struct Rule {
-    from: Vec<Peer>,
+    others: Vec<Peer>,
     ports: Vec<&'static str>,
+}
+
+impl Rule {
+    /// Some rules, of which every other one that names ports names the mesh's, too.
+    fn some(dice: &mut Dice, at_most: usize) -> Vec<Self> {
+        let mut rules = Vec::new();
+        for _ in 0..below(dice, at_most + 1) {
+            let others = (0..below(dice, 3)).map(|_| Peer::new(dice)).collect();
+            let ports = (0..below(dice, 3)).map(|_| SOME_PORTS[below(dice, SOME_PORTS.len())]);
+            let mut ports: Vec<_> = ports.collect();
+            if !ports.is_empty() && below(dice, 2) == 0 {
+                ports.push("{port: 15008}");
+            }
+            rules.push(Self { others, ports });
+        }
+        rules
+    }
+
+    fn written(&self, others: &str) -> String {
+        let peers: Vec<_> = self.others.iter().map(Peer::written).collect();
+        let ports = self.ports.join(", ");
+        format!("{{{others}: [{}], ports: [{ports}]}}", peers.join(", "))
+    }
+
+    fn means(&self, own: &str, other: &Drawn) -> bool {
+        self.others.is_empty() || self.others.iter().any(|it| it.is(own, other))
+    }
+
+    fn has(&self, called: &Drawn, port: u16) -> bool {
+        let is_port = |it: &&str| is_port(it, called, port);
+        self.ports.is_empty() || self.ports.iter().any(is_port)
+    }
 }
 
 struct Policy {
     namespace: &'static str,
     selects: &'static Selector,
     types: &'static str,
-    rules: Vec<Rule>,
+    ingress: Vec<Rule>,
+    egress: Vec<Rule>,
 }
 
 impl Policy {
     fn new(dice: &mut Dice) -> Self {
-        let mut rules = Vec::new();
-        for _ in 0..below(dice, 3) {
-            let from = (0..below(dice, 3)).map(|_| Peer::new(dice)).collect();
-            let ports = (0..below(dice, 3)).map(|_| SOME_PORTS[below(dice, SOME_PORTS.len())]);
-            rules.push(Rule {
-                from,
-                ports: ports.collect(),
-            });
-        }
         Self {
             namespace: NAMESPACES[below(dice, 3)],
             selects: &OF_PODS[below(dice, OF_PODS.len())],
             types: ["", "[Ingress]", "[Ingress, Egress]", "[Egress]"][below(dice, 4)],
-            rules,
+            ingress: Rule::some(dice, 2),
+            egress: Rule::some(dice, 3),
         }
     }
 
     fn write(&self, number: usize, out: &mut String) {
-        let rule = |rule: &Rule| {
-            let from: Vec<_> = rule.from.iter().map(Peer::written).collect();
-            let ports = rule.ports.join(", ");
-            format!("{{from: [{}], ports: [{ports}]}}", from.join(", "))
+        let rules = |rules: &[Rule], others| {
+            let rules: Vec<_> = rules.iter().map(|it| it.written(others)).collect();
+            rules.join(", ")
         };
-        let rules: Vec<_> = self.rules.iter().map(rule).collect();
+        let (ingress, egress) = (rules(&self.ingress, "from"), rules(&self.egress, "to"));
         let types = match self.types {
             "" => String::new(),
             types => format!(", policyTypes: {types}"),
@@ -257,32 +288,51 @@ impl Policy {
             out,
             "---\n{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, \
              metadata: {{name: p{number}, namespace: {namespace}}},\n \
-             spec: {{podSelector: {selects}, ingress: [{}]{types}}}}}",
-            rules.join(", ")
+             spec: {{podSelector: {selects}, ingress: [{ingress}], egress: [{egress}]{types}}}}}"
         )
         .unwrap();
     }
 
-    fn selects(&self, called: &Drawn) -> bool {
-        let holds_ingress = self.types != "[Egress]";
-        let matches = (self.selects.matches)(&|key| called.label(key));
-        holds_ingress && called.namespace == self.namespace && matches
+    fn holds_ingress(&self) -> bool {
+        self.types != "[Egress]"
+    }
+
+    fn holds_egress(&self) -> bool {
+        self.types.contains("Egress") || self.types.is_empty() && !self.egress.is_empty()
+    }
+
+    fn selects(&self, pod: &Drawn) -> bool {
+        let matches = (self.selects.matches)(&|key| pod.label(key));
+        pod.namespace == self.namespace && matches
     }
 
     fn lets_in(&self, caller: &Drawn, called: &Drawn, port: u16) -> bool {
-        let mut rules = self.rules.iter();
-        rules.any(|Rule { from, ports }| {
-            let is_from = from.is_empty() || from.iter().any(|it| it.is(self.namespace, caller));
-            let is_port = |it: &&str| is_port(it, called, port);
-            is_from && (ports.is_empty() || ports.iter().any(is_port))
-        })
+        let mut rules = self.ingress.iter();
+        rules.any(|rule| rule.means(self.namespace, caller) && rule.has(called, port))
+    }
+
+    fn lets_out(&self, called: &Drawn, port: u16) -> bool {
+        let mut rules = self.egress.iter();
+        rules.any(|rule| rule.means(self.namespace, called) && rule.has(called, port))
     }
 }
 
 /// The definition, in as many words as it has.
 fn lets_in(policies: &[Policy], caller: &Drawn, called: &Drawn, port: u16) -> bool {
-    let selecting: Vec<_> = policies.iter().filter(|it| it.selects(called)).collect();
+    let selecting = policies
+        .iter()
+        .filter(|it| it.holds_ingress() && it.selects(called));
+    let selecting: Vec<_> = selecting.collect();
     selecting.is_empty() || selecting.iter().any(|it| it.lets_in(caller, called, port))
+}
+
+/// The same of calls that go out.
+fn lets_out(policies: &[Policy], caller: &Drawn, called: &Drawn, port: u16) -> bool {
+    let selecting = policies
+        .iter()
+        .filter(|it| it.holds_egress() && it.selects(caller));
+    let selecting: Vec<_> = selecting.collect();
+    selecting.is_empty() || selecting.iter().any(|it| it.lets_out(called, port))
 }
 
 fn mesh(text: &str, pods: impl IntoIterator<Item = Pod>) -> (Mesh, Notes) {
@@ -320,7 +370,7 @@ fn claim<'a>(identity: &'a SpiffeId, address: Fact<Ipv4Addr>) -> Claim<'a> {
 
 #[test]
 fn who_comes_in_by_the_mesh_is_who_the_policies_let_in() {
-    let (mut allowed, mut judged) = (0, 0);
+    let (mut allowed, mut kept, mut judged) = (0, 0, 0);
     for seed in 0..400 {
         let mut dice = Dice::new(seed);
         let pods: Vec<_> = (0..8).map(|last| Drawn::new(&mut dice, last)).collect();
@@ -338,7 +388,11 @@ fn who_comes_in_by_the_mesh_is_who_the_policies_let_in() {
                 let policy = table.inbound(&called.id(), port).unwrap();
                 let verdict = policy.judge_stream(&claim(&identity, Fact::Known(caller.address())));
                 let is_let_in = matches!(verdict, Verdict::Allow(_));
-                let expect = lets_in(&policies, caller, called, port);
+                // What the network keeps from the tunnel, nobody has to hold.
+                let reaches = lets_out(&policies, caller, called, TUNNEL);
+                let is_let_out = !reaches || lets_out(&policies, caller, called, port);
+                let expect = lets_in(&policies, caller, called, port) && is_let_out;
+                kept += usize::from(!is_let_out);
                 assert_eq!(
                     is_let_in, expect,
                     "seed {seed}: {caller:?} to {called:?} {port}\n{text}"
@@ -358,6 +412,7 @@ fn who_comes_in_by_the_mesh_is_who_the_policies_let_in() {
         allowed * 5 > judged && allowed * 10 < judged * 9,
         "{allowed} of {judged}"
     );
+    assert!(kept * 20 > judged, "{kept} of {judged} are kept in");
 }
 
 /// A pod of the shop, or of another namespace.
@@ -384,14 +439,25 @@ fn it_is_told_which_policy_keeps_whom_out_and_where() {
         "cart",
         "{podSelector: {matchLabels: {app: cart}},\n  \
          ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 8080}]},\n            \
-         {from: [{ipBlock: {cidr: 10.7.0.0/16}}]}]}",
+         {from: [{ipBlock: {cidr: 10.7.0.0/16}}, {podSelector: {matchLabels: {app: mail}}}]}]}",
     );
+    let out = policy(
+        "out",
+        "{podSelector: {matchLabels: {app: mail}}, policyTypes: [Egress],\n  \
+         egress: [{to: [{podSelector: {matchLabels: {app: cart}}}], ports: [{port: 8080}, {port: 15008}]}]}",
+    );
+    // Whom it alone selects, the network lets out to nobody.
+    let nobody = policy("nobody", "{policyTypes: [Egress]}");
     let pods = [
         pod("shop", "cart", 1),
         pod("shop", "web", 2),
         pod("shop", "api", 3),
+        pod("shop", "mail", 4),
     ];
-    let (mesh, _) = mesh(&format!("{WORLD}{cart}"), pods.iter().map(Drawn::pod));
+    let (mesh, _) = mesh(
+        &format!("{WORLD}{cart}{out}{nobody}"),
+        pods.iter().map(Drawn::pod),
+    );
     let table = table(&mesh, pods[0].id());
     let told = |caller: Option<&Drawn>, port: u16| {
         let identity = caller.map(Drawn::identity);
@@ -435,6 +501,14 @@ fn it_is_told_which_policy_keeps_whom_out_and_where() {
          NetworkPolicy shop/cart rule 2 no: it does not name the caller (mesh.yaml:11)"
     );
     assert!(told(Some(&pods[2]), 8080).starts_with("R003: NetworkPolicy shop/cart"));
+    assert_eq!(
+        told(Some(&pods[3]), 9090),
+        "R003: NetworkPolicy shop/nobody and 1 more let the caller out to others, or to other ports, alone (mesh.yaml:18)\n  \
+         NetworkPolicy shop/cart rule 1 no: it is not about port 9090 (mesh.yaml:10)\n  \
+         NetworkPolicy shop/cart rule 2 lets it in (mesh.yaml:11)\n  \
+         NetworkPolicy shop/out rule 1 no: it is not about port 9090 (mesh.yaml:15)"
+    );
+    assert!(told(Some(&pods[3]), 8080).contains("shop/out rule 1 lets it out (mesh.yaml:15)"));
     // Who came in plain, came through the network of the cluster, which saw the port.
     assert_eq!(
         told(None, 9090),
@@ -493,9 +567,7 @@ fn what_the_network_of_a_cluster_would_drop_of_the_mesh_is_told() {
             "{ingress: [{}], egress: [{ports: [{port: 53}]}, {ports: [{port: 5432}]}]}"
         )]),
         "C205 out /spec/egress/1/ports: it is about pods of the mesh, and does not allow egress to port 15008, \
-         egress to port 15012 of leno-system\n\
-         C206 out /spec/egress: the cluster's network alone holds what goes out of pods of the mesh, and sees one \
-         port of their calls"
+         egress to port 15012 of leno-system"
     );
     // Who calls nobody has a proxy all the same.
     let nobody = "{policyTypes: [Egress]}";
@@ -512,4 +584,23 @@ fn what_the_network_of_a_cluster_would_drop_of_the_mesh_is_told() {
     );
     let mesh = "{policyTypes: [Egress], egress: [{ports: [{port: 15012}]}]}";
     assert_eq!(told(&[("nobody", nobody), ("mesh", mesh)]), "");
+}
+
+#[test]
+fn it_is_told_that_nobody_holds_ports_in_another_mesh() {
+    let peer = "---\n{apiVersion: leno.dev/v1alpha1, kind: MeshPeer, metadata: {name: bank},\n \
+                spec: {trustDomain: bank.example, endpoint: {url: 'https://bank.example/', profile: Web}}}\n";
+    let out = policy(
+        "out",
+        "{policyTypes: [Egress], egress: [{ports: [{port: 5432}, {port: 15008}]}, {ports: [{port: 15012}]}]}",
+    );
+    for (peer, expect) in [("", &[][..]), (peer, &[Code::C206])] {
+        let text = format!("{WORLD}{out}{peer}");
+        let (_, notes) = mesh(&text, [pod("shop", "cart", 1).pod()]);
+        let told = notes.iter().map(|note| note.code);
+        let told: Vec<_> = told
+            .filter(|code| [Code::C205, Code::C206].contains(code))
+            .collect();
+        assert_eq!(told, expect);
+    }
 }

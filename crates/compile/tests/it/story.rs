@@ -474,9 +474,19 @@ fn accesses(mesh: &Mesh, story: &mut String) {
 /// From where calls come to it, where anything is said about it.
 fn isolation(id: &WorkloadId, isolation: &Isolation, story: &mut String) {
     let by: Vec<_> = isolation.by.iter().map(place).collect();
-    writeln!(story, "calls by the mesh come to {id} by {}", by.join(", ")).unwrap();
+    if !by.is_empty() {
+        writeln!(story, "calls by the mesh come to {id} by {}", by.join(", ")).unwrap();
+    }
     for rule in &isolation.rules {
         writeln!(story, "    {rule} ({})", place(&rule.origin)).unwrap();
+    }
+    for egress in &isolation.egress {
+        let by: Vec<_> = egress.by.iter().map(place).collect();
+        let callers = &egress.callers;
+        writeln!(story, "{callers} goes out to {id} by {}", by.join(", ")).unwrap();
+        for rule in &egress.rules {
+            writeln!(story, "    to {rule} ({})", place(&rule.origin)).unwrap();
+        }
     }
 }
 

@@ -71,6 +71,16 @@ spec:
   ingress:
   - from: [{podSelector: {matchLabels: {tier: back}}}, {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: bank}}}]
     ports: [{port: web}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: bank}
+spec:
+  podSelector: {matchLabels: {app: web, tier: back}}
+  policyTypes: [Egress]
+  egress:
+  - {to: [{namespaceSelector: {}}], ports: [{port: 15008}]}
+  - {to: [{ipBlock: {cidr: 10.2.0.0/16, except: [10.2.4.33/32]}}], ports: [{port: web}]}
 ";
 
 /// One of so many.

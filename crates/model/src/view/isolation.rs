@@ -14,14 +14,17 @@ use crate::origin::Origin;
 use crate::ports::Ports;
 use crate::view::access::IpBlock;
 
-/// What stands before all ports of a workload that a `NetworkPolicy` selects: only calls that one of the rules lets in
-/// come to it. It is asked about callers that proved who they are; of others the network of the cluster sees the port.
+/// What stands before all ports of a workload by a `NetworkPolicy`: only calls come to it that one of the rules lets in,
+/// where policies select it, and that a rule lets out, where they select the caller. It is asked about callers that proved
+/// who they are; of others the network of the cluster sees the port.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Isolation {
-    /// The policies that select the workload. Without one, nothing is isolated.
+    /// The policies that select the workload. Without one, everybody is let in.
     pub by: Vec<Origin>,
     /// Whom they let in, in the order of the policies.
     pub rules: Vec<Ingress>,
+    /// Whom other policies let out to some of the workload's ports alone.
+    pub egress: Vec<Arc<Egress>>,
 }
 
 /// Callers who come in to some ports.
@@ -42,13 +45,45 @@ impl fmt::Display for Ingress {
             Some(peers) => write!(f, "{peers} to ")?,
             None => f.write_str("everybody to ")?,
         }
-        match self.ports.split_first() {
-            None => f.write_str("every port"),
-            Some((first, others)) => {
-                write!(f, "port {first}")?;
-                others.iter().try_for_each(|port| write!(f, ", {port}"))
-            }
+        write_ports(&self.ports, f)
+    }
+}
+
+/// `every port`, or `port 8080, 9000-9094`.
+fn write_ports(ports: &[Ports], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match ports.split_first() {
+        None => f.write_str("every port"),
+        Some((first, others)) => {
+            write!(f, "port {first}")?;
+            others.iter().try_for_each(|port| write!(f, ", {port}"))
         }
+    }
+}
+
+/// Callers that the same policies select: of a workload's ports, these let them out to some.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Egress {
+    /// The policies, of which there is one at least.
+    pub by: Vec<Origin>,
+    /// Whom they select. No caller is in two of a workload's, but for one whose address is not known yet.
+    pub callers: Arc<Peers>,
+    /// What they let out to the workload, in the order of the policies.
+    pub rules: Vec<Leave>,
+}
+
+/// Ports to which callers are let out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Leave {
+    /// The rule in the object: `NetworkPolicy shop/web /spec/egress/0`.
+    pub origin: Origin,
+    /// The ports, as the workload listens on them. Empty is every port.
+    pub ports: Vec<Ports>,
+}
+
+/// `port 8080`.
+impl fmt::Display for Leave {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_ports(&self.ports, f)
     }
 }
 
@@ -113,6 +148,12 @@ impl AddressBlock {
         let is_in = |block: &IpBlock| block.contains(address);
         is_in(&self.block) && !self.except.iter().any(is_in)
     }
+
+    /// Whether one of `addresses` is meant.
+    pub fn has_one(&self, addresses: &[IpAddr]) -> bool {
+        let mut addresses = addresses.iter();
+        addresses.any(|address| self.contains(address.to_canonical()))
+    }
 }
 
 /// Which of those who act as one account are meant.
@@ -122,17 +163,19 @@ pub enum At {
     Anywhere,
     /// Those at one of these addresses: others act as the same account, and are not meant.
     Addresses(BTreeSet<IpAddr>),
+    /// All but those at these addresses: others act as the same account, and are not meant. Who is new is.
+    Others(BTreeSet<IpAddr>),
 }
 
-/// ` at 10.1.0.7 10.1.0.8`, or nothing.
+/// ` at 10.1.0.7 10.1.0.8`, ` but at 10.1.0.7`, or nothing.
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Anywhere => Ok(()),
-            Self::Addresses(some) => {
-                f.write_str(" at")?;
-                some.iter().try_for_each(|address| write!(f, " {address}"))
-            }
-        }
+        let (word, some) = match self {
+            Self::Anywhere => return Ok(()),
+            Self::Addresses(some) => (" at", some),
+            Self::Others(some) => (" but at", some),
+        };
+        f.write_str(word)?;
+        some.iter().try_for_each(|address| write!(f, " {address}"))
     }
 }

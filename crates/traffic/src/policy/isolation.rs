@@ -1,10 +1,10 @@
 //! From where calls of the mesh come to which ports: what `NetworkPolicy` says, of which the network of a cluster sees
 //! one port alone.
 
-use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, format, string::String, sync::Arc, vec::Vec};
 
-use leno_model::TrustDomain;
-use leno_model::view::{At, Ingress, Isolation, Peers};
+use leno_model::view::{At, Egress, Ingress, Isolation, Peers};
+use leno_model::{Origin, Ports, TrustDomain};
 
 use crate::caller::{Claim, Fact, Missing};
 use crate::policy::meets::Call;
@@ -14,6 +14,19 @@ use crate::story::{Detail, first_details, numbered};
 /// What stands before all ports of a workload says of a call: `None` where it lets it in, or is not asked.
 pub(super) fn judge<'t>(target: Target<'_>, call: Call<'_>) -> Option<Verdict<'t>> {
     let isolation = target.isolation.filter(|_| is_asked(call))?;
+    match judge_ingress(isolation, call) {
+        Some(Verdict::Deny(denied)) => Some(Verdict::Deny(denied)),
+        ingress => match judge_egress(isolation, call) {
+            Some(Verdict::Deny(denied)) => Some(Verdict::Deny(denied)),
+            egress => ingress.or(egress),
+        },
+    }
+}
+
+fn judge_ingress<'t>(isolation: &Arc<Isolation>, call: Call<'_>) -> Option<Verdict<'t>> {
+    if isolation.by.is_empty() {
+        return None;
+    }
     let mut missing = None;
     for rule in &isolation.rules {
         match lets_in(rule, call) {
@@ -31,19 +44,41 @@ pub(super) fn judge<'t>(target: Target<'_>, call: Call<'_>) -> Option<Verdict<'t
     ))
 }
 
+/// What is said of the call by all who select its caller.
+//= NetworkPolicySpec egress: "Outgoing traffic is allowed if there are no NetworkPolicies selecting the pod (and cluster
+//= policy otherwise allows the traffic), OR if the traffic matches at least one egress rule across all of the NetworkPolicy
+//= objects whose podSelector matches the pod."
+fn judge_egress<'t>(isolation: &Isolation, call: Call<'_>) -> Option<Verdict<'t>> {
+    let mut missing = None;
+    for egress in isolation.egress.iter().filter(|it| !lets_out(it, call)) {
+        match is_among(&egress.callers, call.claim, call.own) {
+            Ok(true) => return Some(Verdict::Deny(Denied::KeptIn(egress.clone()))),
+            Ok(false) => {}
+            Err(lacks) => missing = missing.or(Some(lacks)),
+        }
+    }
+    missing.map(Verdict::Undecided)
+}
+
+/// Whether one of the rules lets its callers out to the port of a call.
+fn lets_out(egress: &Egress, call: Call<'_>) -> bool {
+    let mut rules = egress.rules.iter();
+    rules.any(|rule| is_about(&rule.ports, call.port))
+}
+
 /// Whether a rule lets a call in, or what would have to be known to tell.
 //= NetworkPolicyIngressRule: "A NetworkPolicyIngressRule is matched if and only if the traffic matches both ports AND from."
 fn lets_in(rule: &Ingress, call: Call<'_>) -> Result<bool, Missing> {
     match &rule.from {
-        _ if !is_about(rule, call.port) => Ok(false),
+        _ if !is_about(&rule.ports, call.port) => Ok(false),
         None => Ok(true),
         Some(peers) => is_among(peers, call.claim, call.own),
     }
 }
 
-/// Whether a rule is about this port.
-fn is_about(rule: &Ingress, port: u16) -> bool {
-    rule.ports.is_empty() || rule.ports.iter().any(|ports| ports.contains(port))
+/// Whether the ports of a rule have this one.
+fn is_about(ports: &[Ports], port: u16) -> bool {
+    ports.is_empty() || ports.iter().any(|ports| ports.contains(port))
 }
 
 fn is_among(peers: &Peers, claim: &Claim<'_>, own: &TrustDomain) -> Result<bool, Missing> {
@@ -62,7 +97,10 @@ fn is_among(peers: &Peers, claim: &Claim<'_>, own: &TrustDomain) -> Result<bool,
                 (Some(At::Addresses(some)), Fact::Known(it)) => {
                     Ok(some.contains(&it.to_canonical()))
                 }
-                (Some(At::Addresses(_)), Fact::Unknown) => Err(Missing::CallerAddress),
+                (Some(At::Others(some)), Fact::Known(it)) => Ok(!some.contains(&it.to_canonical())),
+                (Some(At::Addresses(_) | At::Others(_)), Fact::Unknown) => {
+                    Err(Missing::CallerAddress)
+                }
             }
         }
         Fact::Known(_) => Ok(false),
@@ -77,23 +115,41 @@ fn is_among(peers: &Peers, claim: &Claim<'_>, own: &TrustDomain) -> Result<bool,
 
 /// What each rule says of a call.
 pub(super) fn told(target: Target<'_>, call: Call<'_>) -> Vec<Detail> {
-    let isolation = target.isolation.filter(|_| is_asked(call));
-    let rules = isolation.into_iter().flat_map(|it| &it.rules);
-    first_details(rules.map(|rule| {
+    let Some(isolation) = target.isolation.filter(|_| is_asked(call)) else {
+        return Vec::new();
+    };
+    let not_about = || format!("no: it is not about port {}", call.port);
+    let ingress = isolation.rules.iter().map(|rule| {
         let said = match lets_in(rule, call) {
             Ok(true) => "lets it in".to_owned(),
-            Ok(false) if !is_about(rule, call.port) => {
-                format!("no: it is not about port {}", call.port)
-            }
+            Ok(false) if !is_about(&rule.ports, call.port) => not_about(),
             Ok(false) => "no: it does not name the caller".to_owned(),
             Err(missing) => format!("depends on {missing}"),
         };
-        let origin = &rule.origin;
-        Detail {
-            text: format!("{} {} {said}", origin.object, numbered(origin, None)),
-            origin: Some(origin.clone()),
-        }
-    }))
+        detail(&rule.origin, &said)
+    });
+    let egress = isolation.egress.iter().filter_map(|egress| {
+        let depends = match is_among(&egress.callers, call.claim, call.own) {
+            Ok(false) => return None,
+            Ok(true) => String::new(),
+            Err(missing) => format!(", if it is about the caller, which depends on {missing}"),
+        };
+        Some(egress.rules.iter().map(move |rule| {
+            let said = match is_about(&rule.ports, call.port) {
+                true => format!("lets it out{depends}"),
+                false => not_about(),
+            };
+            detail(&rule.origin, &said)
+        }))
+    });
+    first_details(ingress.chain(egress.flatten()))
+}
+
+fn detail(origin: &Origin, said: &str) -> Detail {
+    Detail {
+        text: format!("{} {} {said}", origin.object, numbered(origin, None)),
+        origin: Some(origin.clone()),
+    }
 }
 
 /// Whether it is asked about a call at all. Who proves nothing came by no tunnel, and the network of the cluster has
@@ -102,12 +158,12 @@ fn is_asked(call: Call<'_>) -> bool {
     !matches!(call.claim.caller, Fact::Known(None))
 }
 
-/// `NetworkPolicy shop/cart`, or that and how many others.
-pub(super) fn named(isolation: &Isolation) -> String {
-    let mut by = isolation.by.iter();
+/// `NetworkPolicy shop/cart lets`, or `NetworkPolicy shop/cart and 2 more let`.
+pub(super) fn who_lets(by: &[Origin]) -> String {
+    let mut by = by.iter();
     match (by.next(), by.count()) {
-        (None, _) => "nobody".into(),
-        (Some(first), 0) => format!("{}", first.object),
-        (Some(first), more) => format!("{} and {more} more", first.object),
+        (None, _) => "nobody lets".into(),
+        (Some(first), 0) => format!("{} lets", first.object),
+        (Some(first), more) => format!("{} and {more} more let", first.object),
     }
 }

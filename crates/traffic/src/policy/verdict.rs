@@ -8,7 +8,7 @@ use alloc::{
 };
 
 use leno_model::view::access::ExternalAuth;
-use leno_model::view::{AccessRule, Effect, Isolation, Probe, WorkloadId};
+use leno_model::view::{AccessRule, Effect, Egress, Isolation, Probe, WorkloadId};
 use leno_model::{Code, Origin, SpiffeId, TrustDomain};
 
 use crate::caller::Missing;
@@ -96,8 +96,11 @@ pub enum Denied {
     #[error("no AccessPolicy allows it")]
     NoAllowRule,
     /// A `NetworkPolicy` selects whom it is for, and none lets the caller in to the port.
-    #[error("{} lets in others, or to other ports, alone", isolation::named(.0))]
+    #[error("{} in others, or to other ports, alone", isolation::who_lets(&.0.by))]
     Isolated(Arc<Isolation>),
+    /// A `NetworkPolicy` selects the caller, and none that does lets it out to the port of whom it is for.
+    #[error("{} the caller out to others, or to other ports, alone", isolation::who_lets(&.0.by))]
+    KeptIn(Arc<Egress>),
     /// No rule speaks of it, and the default is to allow: that is said of this mesh, and the caller is of
     /// another trust domain.
     #[error("no AccessPolicy allows it, and a default of Allow is not about callers of {0}")]
@@ -140,6 +143,7 @@ impl Denied {
             | Self::InRing(rule)
             | Self::Unclear(rule, _) => Some(&rule.origin),
             Self::Isolated(isolation) => isolation.by.first(),
+            Self::KeptIn(egress) => egress.by.first(),
             Self::Token(refused) => refused.origin.as_ref(),
             Self::NoToken(origin) | Self::NoTokenInStream(origin) => Some(origin),
             Self::NotLetOut(not) => not.origin(),
@@ -162,7 +166,9 @@ impl Denied {
     pub fn code(&self) -> Code {
         match self {
             Self::Plain(_) | Self::NotOurs => Code::R002,
-            Self::NoAllowRule | Self::ByDefault(_) | Self::Isolated(_) => Code::R003,
+            Self::NoAllowRule | Self::ByDefault(_) | Self::Isolated(_) | Self::KeptIn(_) => {
+                Code::R003
+            }
             Self::OfPeer(_) => Code::R066,
             Self::ByRule(_) => Code::R004,
             Self::NotUnderstood(_) => Code::R005,
@@ -216,6 +222,7 @@ impl Denied {
             | Self::NotTold(_)
             | Self::NoAllowRule
             | Self::Isolated(_)
+            | Self::KeptIn(_)
             | Self::OfPeer(_)
             | Self::ByDefault(_)
             | Self::AmbiguousPath
@@ -247,6 +254,7 @@ impl Denied {
             | Self::Unclear(..)
             | Self::NoAllowRule
             | Self::Isolated(_)
+            | Self::KeptIn(_)
             | Self::OfPeer(_)
             | Self::NotLetOut(_)
             | Self::ByDefault(_) => 403,

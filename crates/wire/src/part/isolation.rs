@@ -1,10 +1,10 @@
-//! From where calls come to which ports, as it is carried. Who does not know of it lets nobody in ([`guard`]).
+//! From where calls come to which ports, as it is carried. Who does not know of it lets nobody in ([`guards`]).
 
 use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
 use leno_model::view::access::IpBlock;
-use leno_model::view::{AddressBlock, At, Ingress, Isolation, Peers};
+use leno_model::view::{AddressBlock, At, Egress, Ingress, Isolation, Leave, Peers};
 use leno_model::{Name, Namespace, Origin, Ports};
 use prost::Message;
 
@@ -14,10 +14,16 @@ use crate::part::feature;
 use crate::part::pod::PortsMessage;
 use crate::part::word::OriginMessage;
 
-/// The rule by which nobody is let in where nobody knows of isolation.
-pub(crate) fn guard(isolation: &Isolation) -> Option<AccessRuleMessage> {
-    let origin = isolation.by.first()?;
-    Some(AccessRuleMessage::guard(origin, feature::ISOLATION))
+/// The rules by which nobody is let in where nobody knows of isolation, or of a kind of it that is there.
+pub(crate) fn guards(isolation: &Isolation) -> impl Iterator<Item = AccessRuleMessage> {
+    let egress = isolation.egress.first().and_then(|it| it.by.first());
+    let any = isolation.by.first().or(egress);
+    let guards = [
+        (any, feature::ISOLATION),
+        (egress, feature::ISOLATION_EGRESS),
+    ];
+    let needed = guards.into_iter();
+    needed.filter_map(|(origin, feature)| Some(AccessRuleMessage::guard(origin?, feature)))
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -26,6 +32,8 @@ pub(crate) struct IsolationMessage {
     by: Vec<OriginMessage>,
     #[prost(message, repeated, tag = "2")]
     rules: Vec<IngressMessage>,
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) egress: Vec<EgressMessage>,
 }
 
 impl Carried for Isolation {
@@ -35,13 +43,75 @@ impl Carried for Isolation {
         IsolationMessage {
             by: to_list(&self.by),
             rules: to_list(&self.rules),
+            egress: self.egress.iter().map(|it| it.to_message()).collect(),
         }
     }
 
     fn from_message(message: IsolationMessage) -> Result<Self, Misfit> {
+        let egress = from_list::<Egress>(message.egress)?;
         Ok(Self {
             by: from_list(message.by)?,
             rules: from_list(message.rules)?,
+            egress: egress.into_iter().map(Arc::new).collect(),
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct EgressMessage {
+    #[prost(message, repeated, tag = "1")]
+    by: Vec<OriginMessage>,
+    #[prost(message, optional, tag = "2")]
+    callers: Option<PeersMessage>,
+    #[prost(message, repeated, tag = "3")]
+    rules: Vec<LeaveMessage>,
+}
+
+impl Carried for Egress {
+    type Message = EgressMessage;
+
+    fn to_message(&self) -> EgressMessage {
+        EgressMessage {
+            by: to_list(&self.by),
+            callers: Some(self.callers.to_message()),
+            rules: to_list(&self.rules),
+        }
+    }
+
+    fn from_message(message: EgressMessage) -> Result<Self, Misfit> {
+        Ok(Self {
+            by: from_list(message.by)?,
+            callers: Arc::new(required::<Peers>(
+                message.callers,
+                "callers whom rules let out",
+            )?),
+            rules: from_list(message.rules)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct LeaveMessage {
+    #[prost(message, optional, tag = "1")]
+    origin: Option<OriginMessage>,
+    #[prost(message, repeated, tag = "2")]
+    ports: Vec<PortsMessage>,
+}
+
+impl Carried for Leave {
+    type Message = LeaveMessage;
+
+    fn to_message(&self) -> LeaveMessage {
+        LeaveMessage {
+            origin: Some(self.origin.to_message()),
+            ports: to_list(&self.ports),
+        }
+    }
+
+    fn from_message(message: LeaveMessage) -> Result<Self, Misfit> {
+        Ok(Self {
+            origin: required::<Origin>(message.origin, "origin of a rule about who goes out")?,
+            ports: from_list::<Ports>(message.ports)?,
         })
     }
 }
@@ -146,33 +216,40 @@ pub(crate) struct AccountMessage {
     namespace: String,
     #[prost(string, tag = "2")]
     name: String,
-    /// Whether all who act as it are meant: else those at these addresses.
+    /// Whether all who act as it are meant: else those at these addresses, or all others.
     #[prost(bool, tag = "3")]
     anywhere: bool,
     #[prost(bytes = "vec", repeated, tag = "4")]
     addresses: Vec<Vec<u8>>,
+    #[prost(bool, tag = "5")]
+    others: bool,
 }
 
 impl AccountMessage {
     fn of(((namespace, name), at): (&(Namespace, Name), &At)) -> Self {
         let addresses = match at {
             At::Anywhere => Vec::new(),
-            At::Addresses(addresses) => addresses.iter().map(IpAddr::to_message).collect(),
+            At::Addresses(addresses) | At::Others(addresses) => {
+                addresses.iter().map(IpAddr::to_message).collect()
+            }
         };
         Self {
             namespace: namespace.to_message(),
             name: name.to_message(),
             anywhere: *at == At::Anywhere,
             addresses,
+            others: matches!(at, At::Others(_)),
         }
     }
 
     fn read(self) -> Result<((Namespace, Name), At), Misfit> {
         let namespace = Namespace::from_message(self.namespace)?;
         let name = Name::from_message(self.name)?;
-        let at = match self.anywhere {
-            true => At::Anywhere,
-            false => At::Addresses(from_list::<IpAddr>(self.addresses)?.into_iter().collect()),
+        let addresses = || Ok(from_list::<IpAddr>(self.addresses)?.into_iter().collect());
+        let at = match (self.anywhere, self.others) {
+            (true, _) => At::Anywhere,
+            (false, false) => At::Addresses(addresses()?),
+            (false, true) => At::Others(addresses()?),
         };
         Ok(((namespace, name), at))
     }

@@ -91,6 +91,10 @@ fn forget(message: &mut PartMessage) {
             if is_lacked(feature::ISOLATION) {
                 workload.isolation = None;
             }
+            if is_lacked(feature::ISOLATION_EGRESS) {
+                let isolations = workload.isolation.iter_mut();
+                isolations.for_each(|isolation| isolation.egress.clear());
+            }
             accesses(workload).for_each(forget_of_access);
         }
         Some(Kind::Service(service)) => rules(service).for_each(forget_of_rule),

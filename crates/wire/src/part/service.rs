@@ -477,10 +477,11 @@ impl Carried for Workload {
     type Message = WorkloadMessage;
 
     fn to_message(&self) -> WorkloadMessage {
-        let guard = self.isolation.as_ref().and_then(|it| isolation::guard(it));
+        let guards = self.isolation.iter().flat_map(|it| isolation::guards(it));
+        let guards: Vec<_> = guards.collect();
         let access = |access: &Access| {
             let mut message = access.to_message();
-            message.rules.extend(guard.clone());
+            message.rules.extend(guards.iter().cloned());
             message
         };
         WorkloadMessage {

@@ -10,9 +10,9 @@ use leno_model::view::access::{
     AuthProtocol, ExternalAuth, IssuerKeys, Jwt, JwtIssuer, OnFailure, TokenPlace,
 };
 use leno_model::view::{
-    Access, AccessRule, Action, Backend, CallerMatch, ClaimMatch, Cors, Effect, Except, FieldMatch,
-    FieldValue, Generation, HeaderChanges, HostMatch, Isolation, LeftOut, Mirror, Named,
-    OutboundRule, PathMatch, Pod, PortRef, Protocol, Redirect, RequestMatch, Retry, Rewrite,
+    Access, AccessRule, Action, Backend, CallerMatch, ClaimMatch, Cors, Effect, Egress, Except,
+    FieldMatch, FieldValue, Generation, HeaderChanges, HostMatch, Isolation, LeftOut, Mirror,
+    Named, OutboundRule, PathMatch, Pod, PortRef, Protocol, Redirect, RequestMatch, Retry, Rewrite,
     Routes, Rule, Service, ServicePort, Settings, Split, Stance, Unknown, View, Within, Workload,
     WorkloadId, WorkloadPort, route,
 };
@@ -314,6 +314,7 @@ fn who_knows_nothing_of_isolation_lets_nobody_in_where_there_is_some() {
         Arc::make_mut(workload).isolation = Some(Arc::new(Isolation {
             by: vec![origin()],
             rules: Vec::new(),
+            egress: Vec::new(),
         }));
     }
     let parts = parts_of(&view);
@@ -456,9 +457,16 @@ fn with(view: &mut View, feature: &str) -> &'static str {
         }
         "isolation" => {
             let by = vec![origin()];
-            let rules = Vec::new();
-            let workload = view.workloads.values_mut().next().unwrap();
-            Arc::make_mut(workload).isolation = Some(Arc::new(Isolation { by, rules }));
+            isolate(view, by, Vec::new());
+            "Allow Allow NotUnderstood"
+        }
+        "isolation-egress" => {
+            let egress = Egress {
+                by: vec![origin()],
+                callers: Arc::default(),
+                rules: Vec::new(),
+            };
+            isolate(view, vec![origin()], vec![Arc::new(egress)]);
             "Allow Allow NotUnderstood"
         }
         "attempt-timeout" => {
@@ -530,6 +538,16 @@ fn with(view: &mut View, feature: &str) -> &'static str {
         }
         other => panic!("what does an older proxy do where {other} is used?"),
     }
+}
+
+/// Lets the workload be isolated.
+fn isolate(view: &mut View, by: Vec<Origin>, egress: Vec<Arc<Egress>>) {
+    let workload = view.workloads.values_mut().next().unwrap();
+    Arc::make_mut(workload).isolation = Some(Arc::new(Isolation {
+        by,
+        rules: Vec::new(),
+        egress,
+    }));
 }
 
 fn cart_port() -> PortRef {

@@ -578,20 +578,38 @@ impl Maker {
             namespaces: maker.some(2, Self::namespace).into_iter().collect(),
             accounts: maker
                 .some(2, |maker| {
-                    let addresses = maker.maybe(|maker| maker.some(2, Self::ip));
-                    let at = addresses
-                        .map_or(At::Anywhere, |all| At::Addresses(all.into_iter().collect()));
+                    let addresses: BTreeSet<_> = maker.some(2, Self::ip).into_iter().collect();
+                    let at = [
+                        At::Anywhere,
+                        At::Addresses(addresses.clone()),
+                        At::Others(addresses),
+                    ];
+                    let at = maker.one(&at);
                     ((maker.namespace(), maker.name()), at)
                 })
                 .into_iter()
                 .collect(),
         };
+        let ports = |maker: &mut Self| {
+            maker.some(2, |maker| maker.one(&["22", "8000-8010"]).parse().unwrap())
+        };
+        let by = |maker: &mut Self| [vec![maker.origin()], maker.some(2, Self::origin)].concat();
         Isolation {
-            by: [vec![self.origin()], self.some(2, Self::origin)].concat(),
+            by: by(self),
             rules: self.some(2, |maker| Ingress {
                 origin: maker.origin(),
-                ports: maker.some(2, |maker| maker.one(&["22", "8000-8010"]).parse().unwrap()),
+                ports: ports(maker),
                 from: maker.maybe(|maker| Arc::new(from(maker))),
+            }),
+            egress: self.some(2, |maker| {
+                Arc::new(Egress {
+                    by: by(maker),
+                    callers: Arc::new(from(maker)),
+                    rules: maker.some(2, |maker| Leave {
+                        origin: maker.origin(),
+                        ports: ports(maker),
+                    }),
+                })
             }),
         }
     }

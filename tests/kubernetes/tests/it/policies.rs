@@ -74,7 +74,7 @@ spec:
   ingress: [{ports: [{port: 15008}]}]
 ";
 
-/// Nobody calls anything but what asks for names, and the mesh.
+/// web and mail call one port of cart each, and nobody anything else but what asks for names, and the mesh.
 const OUT: &str = "\
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -86,6 +86,31 @@ spec:
   - {ports: [{port: 53, protocol: UDP}, {port: 53}]}
   - {to: [{podSelector: {}}], ports: [{port: 15008}]}
   - {to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: leno-system}}}], ports: [{port: 15012}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: out-web, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  policyTypes: [Egress]
+  egress: [{to: [{podSelector: {matchLabels: {app: cart}}}], ports: [{port: 8080}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: out-mail, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: mail}}
+  policyTypes: [Egress]
+  egress: [{to: [{podSelector: {matchLabels: {app: cart}}}], ports: [{port: admin}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: cart, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: cart}}
+  ingress:
+  - {from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: app}, {port: 9090}]}
+  - {from: [{podSelector: {matchLabels: {app: mail}}}], ports: [{port: 9090}]}
 ";
 
 /// A client that waits for 10 s is told what became of its call.
@@ -184,6 +209,13 @@ fn the_mesh_and_the_network_hold(placement: Placement) {
     anew();
     until("web gets out by the mesh", web, CART, "cart-");
     until("mail gets out to the other port", mail, ADMIN, "cart-");
+    // By cart web is let in there by now.
+    until(
+        "web is not let out to the other port",
+        web,
+        ADMIN,
+        "NetworkPolicy shop/out",
+    );
     let told = get(&cluster, "shop", "web", &past);
     assert!(!told.contains("stranger-"), "{told}");
     let (checked, looked) = (check(&cluster), pre());

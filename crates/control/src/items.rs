@@ -257,12 +257,13 @@ fn isolation(isolation: &Isolation) -> Vec<Item> {
     });
     let rest = (!isolation.by.is_empty())
         .then(|| Item::new("all others", "denied").by(origin(isolation.by.first())));
-    let egress = isolation.egress.iter().map(|egress| {
+    let egress = (1..).zip(&isolation.egress).map(|(number, egress)| {
         let rules = (1..).zip(&egress.rules).map(|(number, rule)| {
             Item::new(format!("rule {number}"), format!("to {rule}")).by(&rule.origin)
         });
         let rest = Item::new("all other ports", "denied").by(origin(egress.by.first()));
-        Item::new("let out", egress.callers.to_string()).with(rules.chain([rest]).collect())
+        Item::new(format!("callers {number}"), egress.callers.to_string())
+            .with(rules.chain([rest]).collect())
     });
     rules.chain(rest).chain(egress).collect()
 }

@@ -14,4 +14,5 @@ mod people;
 mod roles;
 mod rotation;
 mod services;
+mod views;
 mod world;

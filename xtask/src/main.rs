@@ -42,7 +42,7 @@ struct Chore {
 const CHORES: &[Chore] = &[
     Chore { name: "bench", what: "what Leno costs and how soon it acts, into docs/benchmarks.md; --only hop --against BINARY ..", run: bench::run },
     Chore { name: "check", what: "format, clippy, tidy and docs, each without a warning", run: check::run },
-    Chore { name: "conformance", what: "Gateway API's mesh tests on a real Kubernetes without a mesh: do those fail that need one?", run: kubernetes::run_conformance },
+    Chore { name: "conformance", what: "Gateway API's mesh tests on a real Kubernetes, with Leno in each placement, and without a mesh, where those must fail that need one: [--only node|sidecar|none]", run: kubernetes::run_conformance },
     Chore { name: "dashboard", what: "the dashboard's page from its sources, into the crate; --check: is it current; --pictures: those of the docs", run: dashboard::run },
     Chore { name: "deny", what: "licences, bans and sources of every dependency (cargo-deny)", run: deny::run },
     Chore { name: "fuzz", what: "every parser of bytes from outside, with inputs that nobody wrote: [TARGET] .. [--seed N] [--runs N] [--seeds FOLDER]", run: fuzz::run },

@@ -75,7 +75,7 @@ impl<'a> Isolations<'a> {
                 policies.push(policy);
             }
         }
-        isolations.outgoing = Outgoing::read(resources, &mut callers);
+        isolations.outgoing = Outgoing::read(resources, workloads, &mut callers);
         isolations.by_address = callers.into_split();
         isolations
     }
@@ -195,19 +195,34 @@ fn readable(object: &Object<NetworkPolicySpec>) -> Option<&NetworkPolicySpec> {
 /// The ports of a rule, as a workload listens on them; none of them is every port. `None` if it is about no port of
 /// TCP, or about names that none of the workload's ports has.
 fn ports(said: &List<NetworkPort>, workload: &Workload<'_>) -> Option<Vec<Ports>> {
+    numbered(said, |name| workload.port_named(name))
+}
+
+/// The same of whoever calls ports by these names.
+fn numbered(
+    said: &List<NetworkPort>,
+    number_of: impl Fn(&str) -> Option<u16>,
+) -> Option<Vec<Ports>> {
     if said.is_empty() {
         return Some(Vec::new());
     }
-    let said = said.iter().filter_map(|port| port.sound());
-    let tcp = said.filter(|port| port.protocol == TransportProtocol::Tcp);
-    let named = |name: &str| workload.port_named(name).map(Ports::from);
     let mut ports = Vec::new();
-    for NetworkPort { port, end_port, .. } in tcp {
+    for NetworkPort { port, end_port, .. } in of_tcp(said) {
         ports.extend(match port {
             None => return Some(Vec::new()),
             Some(TargetPort::Number(first)) => Ports::new(*first, end_port.unwrap_or(*first)),
-            Some(TargetPort::Name(name)) => named(name),
+            Some(TargetPort::Name(name)) => number_of(name).map(Ports::from),
         });
     }
     (!ports.is_empty()).then_some(ports)
+}
+
+/// Whether a rule calls ports by names.
+fn has_names(said: &List<NetworkPort>) -> bool {
+    of_tcp(said).any(|it| matches!(it.port, Some(TargetPort::Name(_))))
+}
+
+fn of_tcp(said: &List<NetworkPort>) -> impl Iterator<Item = &NetworkPort> {
+    let said = said.iter().filter_map(|port| port.sound());
+    said.filter(|port| port.protocol == TransportProtocol::Tcp)
 }

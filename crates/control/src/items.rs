@@ -257,13 +257,21 @@ fn isolation(isolation: &Isolation) -> Vec<Item> {
     });
     let rest = (!isolation.by.is_empty())
         .then(|| Item::new("all others", "denied").by(origin(isolation.by.first())));
-    let egress = (1..).zip(&isolation.egress).map(|(number, egress)| {
+    let are_some_named = isolation.egress.iter().any(|egress| !egress.is_rest);
+    let egress = (1..).zip(&isolation.egress).map(move |(number, egress)| {
         let rules = (1..).zip(&egress.rules).map(|(number, rule)| {
             Item::new(format!("rule {number}"), format!("to {rule}")).by(&rule.origin)
         });
         let rest = Item::new("all other ports", "denied").by(origin(egress.by.first()));
-        Item::new(format!("callers {number}"), egress.callers.to_string())
-            .with(rules.chain([rest]).collect())
+        let apart = match egress.is_rest && are_some_named {
+            true => ", but those above",
+            false => "",
+        };
+        Item::new(
+            format!("callers {number}"),
+            format!("{}{apart}", egress.callers),
+        )
+        .with(rules.chain([rest]).collect())
     });
     rules.chain(rest).chain(egress).collect()
 }

@@ -4,7 +4,7 @@ use alloc::{borrow::ToOwned, string::String};
 use core::{fmt, str::FromStr};
 
 /// A port, or all from one to another.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Ports {
     first: u16,
     last: u16,

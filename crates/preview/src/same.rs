@@ -269,11 +269,13 @@ fn bare_isolation(isolation: &Isolation) -> Isolation {
         let rules = egress.rules.iter().map(|rule| Leave {
             origin: unplaced(&rule.origin),
             ports: rule.ports.clone(),
+            alike: rule.alike,
         });
         Arc::new(Egress {
             by: egress.by.iter().map(unplaced).collect(),
             callers: egress.callers.clone(),
             rules: rules.collect(),
+            is_rest: egress.is_rest,
         })
     });
     Isolation {

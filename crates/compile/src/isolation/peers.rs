@@ -177,15 +177,11 @@ impl<'w> Callers<'w> {
         }
         for (account, workloads) in meant {
             let is_all = self.acting.get(&account).map(Vec::len) == Some(workloads.len());
-            let known = peers.accounts.entry(account);
-            let known = known.or_insert_with(|| At::Addresses(BTreeSet::new()));
-            match known {
-                _ if is_all => *known = At::Anywhere,
-                At::Anywhere | At::Others(_) => {}
-                At::Addresses(addresses) => {
-                    addresses.extend(known_addresses(workloads.into_iter()));
-                }
-            }
+            let at = match is_all {
+                true => At::Anywhere,
+                false => At::Addresses(known_addresses(workloads.into_iter())),
+            };
+            peers.add(account, at);
         }
     }
 }

@@ -482,7 +482,8 @@ fn isolation(id: &WorkloadId, isolation: &Isolation, story: &mut String) {
     }
     for egress in &isolation.egress {
         let by: Vec<_> = egress.by.iter().map(place).collect();
-        let callers = &egress.callers;
+        let rest = if egress.is_rest { "else " } else { "" };
+        let callers = format!("{rest}{}", egress.callers);
         writeln!(story, "{callers} goes out to {id} by {}", by.join(", ")).unwrap();
         for rule in &egress.rules {
             writeln!(story, "    to {rule} ({})", place(&rule.origin)).unwrap();

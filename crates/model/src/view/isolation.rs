@@ -2,7 +2,7 @@
 //! hold of calls of the mesh, since all of them arrive at one port.
 
 use alloc::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::Arc,
     vec::Vec,
 };
@@ -23,7 +23,8 @@ pub struct Isolation {
     pub by: Vec<Origin>,
     /// Whom they let in, in the order of the policies.
     pub rules: Vec<Ingress>,
-    /// Whom other policies let out to some of the workload's ports alone.
+    /// Whom other policies let out to some of the workload's ports alone, or to all of them where the others of these
+    /// callers are held.
     pub egress: Vec<Arc<Egress>>,
 }
 
@@ -60,7 +61,7 @@ fn write_ports(ports: &[Ports], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// Callers that the same policies select: of a workload's ports, these let them out to some.
+/// Callers that the same policies select: of a workload's ports, these let them out to some alone.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Egress {
     /// The policies, of which there is one at least.
@@ -69,21 +70,29 @@ pub struct Egress {
     pub callers: Arc<Peers>,
     /// What they let out to the workload, in the order of the policies.
     pub rules: Vec<Leave>,
+    /// Whether it is about those callers alone whom none of the workload's without this is about. They stand first.
+    pub is_rest: bool,
 }
 
 /// Ports to which callers are let out.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Leave {
     /// The rule in the object: `NetworkPolicy shop/web /spec/egress/0`.
     pub origin: Origin,
+    /// How many rules of other objects say the same, of others of the callers.
+    pub alike: u32,
     /// The ports, as the workload listens on them. Empty is every port.
     pub ports: Vec<Ports>,
 }
 
-/// `port 8080`.
+/// `port 8080`, `port 443 (and 12 rules alike)`.
 impl fmt::Display for Leave {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_ports(&self.ports, f)
+        write_ports(&self.ports, f)?;
+        match self.alike {
+            0 => Ok(()),
+            alike => write!(f, " (and {alike} rules alike)"),
+        }
     }
 }
 
@@ -96,6 +105,40 @@ pub struct Peers {
     pub namespaces: BTreeSet<Namespace>,
     /// Who acts as one of these accounts of the own trust domain.
     pub accounts: BTreeMap<(Namespace, Name), At>,
+}
+
+impl Peers {
+    /// Everybody who acts in a namespace.
+    pub fn of_namespace(namespace: Namespace) -> Self {
+        Self {
+            namespaces: [namespace].into(),
+            ..Self::default()
+        }
+    }
+
+    /// All who are among any of these.
+    pub fn any_of<'p>(several: impl Iterator<Item = &'p Self>) -> Self {
+        let mut all = Self::default();
+        for peers in several {
+            all.blocks.extend_from_slice(&peers.blocks);
+            all.namespaces.extend(peers.namespaces.iter().cloned());
+            for (account, at) in &peers.accounts {
+                all.add(account.clone(), at.clone());
+            }
+        }
+        all
+    }
+
+    /// Those of an account who are at `at`, beside those who were meant before.
+    pub fn add(&mut self, account: (Namespace, Name), at: At) {
+        match self.accounts.entry(account) {
+            Entry::Vacant(entry) => drop(entry.insert(at)),
+            Entry::Occupied(mut entry) => {
+                let before = entry.insert(At::Anywhere);
+                entry.insert(before.or(at));
+            }
+        }
+    }
 }
 
 /// `10.0.0.0/8, shop/*, bank/web at 10.1.0.7 10.1.0.8`, or `nobody`.
@@ -163,8 +206,32 @@ pub enum At {
     Anywhere,
     /// Those at one of these addresses: others act as the same account, and are not meant.
     Addresses(BTreeSet<IpAddr>),
-    /// All but those at these addresses: others act as the same account, and are not meant. Who is new is.
+    /// All but those at these addresses, who act as the same account and are not meant. Who is new is.
     Others(BTreeSet<IpAddr>),
+}
+
+impl At {
+    /// Either of both.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Anywhere, _) | (_, Self::Anywhere) => Self::Anywhere,
+            (Self::Addresses(mut some), Self::Addresses(more)) => {
+                some.extend(more);
+                Self::Addresses(some)
+            }
+            (Self::Addresses(some), Self::Others(others))
+            | (Self::Others(others), Self::Addresses(some)) => Self::but(&others - &some),
+            (Self::Others(one), Self::Others(other)) => Self::but(&one & &other),
+        }
+    }
+
+    /// All but those at these addresses.
+    fn but(others: BTreeSet<IpAddr>) -> Self {
+        match others.is_empty() {
+            true => Self::Anywhere,
+            false => Self::Others(others),
+        }
+    }
 }
 
 /// ` at 10.1.0.7 10.1.0.8`, ` but at 10.1.0.7`, or nothing.

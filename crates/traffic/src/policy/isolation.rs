@@ -50,14 +50,38 @@ fn judge_ingress<'t>(isolation: &Arc<Isolation>, call: Call<'_>) -> Option<Verdi
 //= objects whose podSelector matches the pod."
 fn judge_egress<'t>(isolation: &Isolation, call: Call<'_>) -> Option<Verdict<'t>> {
     let mut missing = None;
-    for egress in isolation.egress.iter().filter(|it| !lets_out(it, call)) {
-        match is_among(&egress.callers, call.claim, call.own) {
-            Ok(true) => return Some(Verdict::Deny(Denied::KeptIn(egress.clone()))),
-            Ok(false) => {}
-            Err(lacks) => missing = missing.or(Some(lacks)),
+    for (egress, lacks) in about_caller(isolation, call) {
+        match lacks {
+            _ if lets_out(egress, call) => {}
+            None => return Some(Verdict::Deny(Denied::KeptIn(egress.clone()))),
+            Some(lacks) => missing = missing.or(Some(lacks)),
         }
     }
     missing.map(Verdict::Undecided)
+}
+
+/// What is about the caller, and what may be, with what would have to be known to tell.
+fn about_caller<'i>(
+    isolation: &'i Isolation,
+    call: Call<'i>,
+) -> impl Iterator<Item = (&'i Arc<Egress>, Option<Missing>)> {
+    let (mut is_named, mut unsure) = (false, None);
+    isolation.egress.iter().filter_map(move |egress| {
+        if egress.is_rest && is_named {
+            return None;
+        }
+        let lacks = match is_among(&egress.callers, call.claim, call.own) {
+            Ok(false) => return None,
+            Ok(true) => None,
+            Err(lacks) => Some(lacks),
+        };
+        if egress.is_rest {
+            return Some((egress, lacks.or_else(|| unsure.clone())));
+        }
+        is_named |= lacks.is_none();
+        unsure = unsure.take().or_else(|| lacks.clone());
+        Some((egress, lacks))
+    })
 }
 
 /// Whether one of the rules lets its callers out to the port of a call.
@@ -128,19 +152,21 @@ pub(super) fn told(target: Target<'_>, call: Call<'_>) -> Vec<Detail> {
         };
         detail(&rule.origin, &said)
     });
-    let egress = isolation.egress.iter().filter_map(|egress| {
-        let depends = match is_among(&egress.callers, call.claim, call.own) {
-            Ok(false) => return None,
-            Ok(true) => String::new(),
-            Err(missing) => format!(", if it is about the caller, which depends on {missing}"),
-        };
-        Some(egress.rules.iter().map(move |rule| {
+    let egress = about_caller(isolation, call).map(|(egress, lacks)| {
+        let depends = lacks.map_or_else(String::new, |missing| {
+            format!(", if it is about the caller, which depends on {missing}")
+        });
+        egress.rules.iter().map(move |rule| {
             let said = match is_about(&rule.ports, call.port) {
                 true => format!("lets it out{depends}"),
                 false => not_about(),
             };
+            let said = match rule.alike {
+                0 => said,
+                alike => format!("(and {alike} alike) {said}"),
+            };
             detail(&rule.origin, &said)
-        }))
+        })
     });
     first_details(ingress.chain(egress.flatten()))
 }

@@ -65,6 +65,8 @@ pub(crate) struct EgressMessage {
     callers: Option<PeersMessage>,
     #[prost(message, repeated, tag = "3")]
     rules: Vec<LeaveMessage>,
+    #[prost(bool, tag = "4")]
+    is_rest: bool,
 }
 
 impl Carried for Egress {
@@ -75,6 +77,7 @@ impl Carried for Egress {
             by: to_list(&self.by),
             callers: Some(self.callers.to_message()),
             rules: to_list(&self.rules),
+            is_rest: self.is_rest,
         }
     }
 
@@ -86,6 +89,7 @@ impl Carried for Egress {
                 "callers whom rules let out",
             )?),
             rules: from_list(message.rules)?,
+            is_rest: message.is_rest,
         })
     }
 }
@@ -96,6 +100,8 @@ pub(crate) struct LeaveMessage {
     origin: Option<OriginMessage>,
     #[prost(message, repeated, tag = "2")]
     ports: Vec<PortsMessage>,
+    #[prost(uint32, tag = "3")]
+    alike: u32,
 }
 
 impl Carried for Leave {
@@ -105,6 +111,7 @@ impl Carried for Leave {
         LeaveMessage {
             origin: Some(self.origin.to_message()),
             ports: to_list(&self.ports),
+            alike: self.alike,
         }
     }
 
@@ -112,6 +119,7 @@ impl Carried for Leave {
         Ok(Self {
             origin: required::<Origin>(message.origin, "origin of a rule about who goes out")?,
             ports: from_list::<Ports>(message.ports)?,
+            alike: message.alike,
         })
     }
 }

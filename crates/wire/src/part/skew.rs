@@ -465,6 +465,7 @@ fn with(view: &mut View, feature: &str) -> &'static str {
                 by: vec![origin()],
                 callers: Arc::default(),
                 rules: Vec::new(),
+                is_rest: false,
             };
             isolate(view, vec![origin()], vec![Arc::new(egress)]);
             "Allow Allow NotUnderstood"

@@ -608,7 +608,9 @@ impl Maker {
                     rules: maker.some(2, |maker| Leave {
                         origin: maker.origin(),
                         ports: ports(maker),
+                        alike: maker.one(&[0, 7]),
                     }),
+                    is_rest: maker.one(&[false, true]),
                 })
             }),
         }

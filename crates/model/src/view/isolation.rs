@@ -68,7 +68,7 @@ pub struct Egress {
     pub by: Vec<Origin>,
     /// Whom they select. No caller is in two of a workload's, but for one whose address is not known yet.
     pub callers: Arc<Peers>,
-    /// What they let out to the workload, in the order of the policies.
+    /// What they let out to the workload.
     pub rules: Vec<Leave>,
     /// Whether it is about those callers alone whom none of the workload's without this is about. They stand first.
     pub is_rest: bool,

@@ -273,17 +273,17 @@ impl Keeper {
     }
 
     /// Fails unless the runtime looks into our folder of plugins: those of one list may be in several, one of them is here.
+    /// It may be a link to where only the node finds it.
     fn is_looked_through(&self, file: &Path, text: &str) -> Result<(), NotKept> {
         let folder = &self.places.plugins;
         let others = list::others(text).map_err(|unfit| NotKept::unfit(file, unfit))?;
+        let is_here = |plugin: &String| folder.join(plugin).symlink_metadata().is_ok();
         match others.first() {
-            Some(plugin) if !others.iter().any(|it| folder.join(it).exists()) => {
-                Err(NotKept::Elsewhere {
-                    file: file.to_owned(),
-                    plugin: plugin.clone(),
-                    folder: folder.clone(),
-                })
-            }
+            Some(plugin) if !others.iter().any(is_here) => Err(NotKept::Elsewhere {
+                file: file.to_owned(),
+                plugin: plugin.clone(),
+                folder: folder.clone(),
+            }),
             _ => Ok(()),
         }
     }

@@ -227,7 +227,10 @@ fn where_the_runtime_would_not_find_it_no_pod_is_kept_from_starting() {
     node.write("10-far.conflist", text);
     assert!(matches!(node.miss().1, NotKept::Elsewhere { .. }));
     symlink("/nowhere/further", folder.join("further")).unwrap();
-    assert_eq!(node.ensure(), [Change::PutBack(node.file("10-far.conflist"))]);
+    assert_eq!(
+        node.ensure(),
+        [Change::PutBack(node.file("10-far.conflist"))]
+    );
     fs::remove_file(folder.join("further")).unwrap();
 
     let one = r#"{"cniVersion":"1.0.0","name":"n","type":"far"}"#;

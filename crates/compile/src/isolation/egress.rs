@@ -129,10 +129,14 @@ impl<'a> Outgoing<'a> {
         let groups = about
             .iter()
             .filter_map(|place| Some((*place, self.groups.get(*place)?)));
-        let told = groups.filter_map(|(place, group)| Some((place, group.to(workload, &at)?)));
+        let crowds = self.crowds.get(&at).into_iter().flatten();
+        let only: BTreeSet<_> = crowds.clone().filter_map(|crowd| crowd.only).collect();
+        let told = groups.filter_map(|(place, group)| {
+            let is_of_many = !only.contains(&place);
+            Some((place, group.to(workload, &at, is_of_many)?))
+        });
         let told: BTreeMap<_, _> = told.collect();
         let is_told = |crowd: &&Crowd| crowd.only.is_some_and(|place| told.contains_key(&place));
-        let crowds = self.crowds.get(&at).into_iter().flatten();
         let crowds = crowds.filter(|crowd| !is_told(crowd));
         let crowds: Vec<_> = crowds.map(|crowd| crowd.egress.clone()).collect();
         let (rest, alone): (Vec<_>, Vec<_>) = crowds.into_iter().partition(|it| it.is_rest);
@@ -271,8 +275,8 @@ impl<'a> Group<'a> {
     }
 
     /// What holds it at a workload at these addresses, which may be nothing; `None` where that is what holds it at
-    /// whoever is called there.
-    fn to(&self, workload: &Workload<'_>, at: &[bool]) -> Option<Option<Egress>> {
+    /// whoever is called there. `is_of_many` says that others may be held there with it, as one crowd.
+    fn to(&self, workload: &Workload<'_>, at: &[bool], is_of_many: bool) -> Option<Option<Egress>> {
         let mut rules = self.rules();
         if !rules.any(|rule| rule.numbers.is_none() || !rule.is_about(at) && rule.names(workload)) {
             return None;
@@ -283,7 +287,7 @@ impl<'a> Group<'a> {
         let rules: Vec<_> = rules.collect();
         let anywhere = self.anywhere(at);
         // Of one of many who are held alike it is said even that nothing holds it here.
-        let is_of_crowd = !self.stands_alone && self.is_held(&anywhere);
+        let is_of_crowd = is_of_many && self.is_held(&anywhere);
         (rules != anywhere).then(|| {
             let is_said = is_of_crowd || self.is_held(&rules);
             is_said.then(|| Egress {

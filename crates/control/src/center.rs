@@ -57,9 +57,6 @@ use crate::tunnels::{self, Tunnels};
 use crate::validate::{self, Place};
 use crate::watching::Watching;
 
-/// How many questions about pods are answered at a time; the others wait.
-const MOST_REVIEWS: usize = 16;
-
 /// What the tasks share.
 pub(crate) struct Center {
     pub(crate) store: Arc<Store>,
@@ -98,8 +95,6 @@ pub(crate) struct Center {
     pub(crate) sidecar: Option<String>,
     /// Whether the proxies of nodes load the packet rules of these pods.
     pub(crate) node_capture: bool,
-    /// Room for questions about pods.
-    pub(crate) reviews: Semaphore,
     /// Where it is asked about changes of the cluster's objects.
     pub(crate) validate: Place,
     /// Room for looks at such changes.
@@ -264,7 +259,6 @@ impl Center {
             address: start.address,
             sidecar: start.sidecar,
             node_capture: start.node_capture,
-            reviews: Semaphore::new(MOST_REVIEWS),
             validate: Place::new(),
             changes: Arc::new(Semaphore::new(validate::MOST)),
             editions: watch::Sender::new(Arc::new(first)),

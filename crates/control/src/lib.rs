@@ -83,6 +83,7 @@ mod serve;
 mod served;
 mod sight;
 mod since;
+mod strangers;
 mod taken;
 mod told;
 mod troubled;

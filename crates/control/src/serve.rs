@@ -28,13 +28,13 @@ use crate::center::Center;
 use crate::entitled::{Entitled, beside, is_of_nodes, node_of};
 use crate::flows::NotTaken;
 use crate::holders::Seat;
+use crate::strangers::Strangers;
 use crate::{
     auditing, distribute, flows, issue, lead, mint, placing, readmit, relay, remote, troubled, web,
 };
 
-/// How many connections there may be, and how many of them may not have proven anything.
+/// How many connections there may be.
 const MOST_CONNECTIONS: usize = 20_000;
-const MOST_STRANGERS: usize = 256;
 
 /// How long somebody who has no certificate may take to join.
 const JOIN_LIMIT: Duration = Duration::from_secs(20);
@@ -48,7 +48,7 @@ const REST: Duration = Duration::from_millis(50);
 /// Takes connections for as long as it is polled.
 pub(crate) async fn accept(center: Arc<Center>, listener: TcpListener) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let strangers = Arc::new(Semaphore::new(MOST_STRANGERS));
+    let strangers = Arc::new(Strangers::default());
     let mut connections = JoinSet::new();
     loop {
         while let Some(ended) = connections.try_join_next() {
@@ -76,11 +76,11 @@ pub(crate) async fn accept(center: Arc<Center>, listener: TcpListener) {
 
 async fn connection(
     center: Arc<Center>,
-    strangers: Arc<Semaphore>,
+    strangers: Arc<Strangers>,
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let Ok(stranger) = strangers.try_acquire_owned() else {
+    let Some(stranger) = strangers.enter(peer.ip()) else {
         return;
     };
     let Some(told) = center.authority.told() else {

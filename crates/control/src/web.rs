@@ -23,6 +23,9 @@ use crate::{inject, published, validate};
 /// How long somebody may take for the question, and for taking the answer.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// How long the question itself may take to come. The API server sends it at once.
+const READ: Duration = Duration::from_secs(3);
+
 /// The longest question: etcd takes objects of one and a half MiB.
 const LONGEST: usize = 2 << 20;
 
@@ -50,10 +53,10 @@ async fn answer(center: Arc<Center>, asked: Request<Incoming>) -> Said {
     match (asked.method(), asked.uri().path()) {
         (&Method::GET, published::PATH) => blocking(move || published::told(&center)).await,
         (&Method::POST, path) if center.validate.is(path) => {
-            let Ok(body) = all_of(asked.into_body(), validate::LONGEST).await else {
-                return too_long();
-            };
-            reviewed(validate::review(&center, &body).await)
+            match all_of(asked.into_body(), validate::LONGEST).await {
+                Ok(body) => reviewed(validate::review(&center, &body).await),
+                Err(why) => why,
+            }
         }
         (&Method::POST, OTHER) => review_others(&center, asked.into_body()).await,
         (&Method::POST, path) => match Placement::asked_at(path) {
@@ -70,13 +73,10 @@ fn nothing() -> Said {
 
 /// What the API server is answered about a pod that names another control plane.
 async fn review_others(center: &Center, body: Incoming) -> Said {
-    let Ok(_room) = center.reviews.acquire().await else {
-        return words(StatusCode::SERVICE_UNAVAILABLE, "it ends");
-    };
-    let Ok(body) = all_of(body, LONGEST).await else {
-        return too_long();
-    };
-    reviewed(inject::review_others(center, &body))
+    match all_of(body, LONGEST).await {
+        Ok(body) => reviewed(inject::review_others(center, &body)),
+        Err(why) => why,
+    }
 }
 
 /// What the API server is answered about a pod.
@@ -87,23 +87,19 @@ async fn review(center: &Center, placement: Placement, body: Incoming) -> Said {
             "this control plane adds nothing to pods",
         );
     };
-    let Ok(_room) = center.reviews.acquire().await else {
-        return words(StatusCode::SERVICE_UNAVAILABLE, "it ends");
-    };
-    let Ok(body) = all_of(body, LONGEST).await else {
-        return too_long();
-    };
-    reviewed(injection.review(placement, &body))
+    match all_of(body, LONGEST).await {
+        Ok(body) => reviewed(injection.review(placement, &body)),
+        Err(why) => why,
+    }
 }
 
-/// What is asked, if it is no longer than that.
-async fn all_of(body: Incoming, longest: usize) -> Result<Bytes, impl Sized> {
-    let body = Limited::new(body, longest).collect().await;
-    body.map(Collected::to_bytes)
-}
-
-fn too_long() -> Said {
-    words(StatusCode::PAYLOAD_TOO_LARGE, "the question is too long")
+/// What is asked, if it is no longer than that and comes soon: else what to answer.
+async fn all_of(body: Incoming, longest: usize) -> Result<Bytes, Said> {
+    let body = timeout(READ, Limited::new(body, longest).collect()).await;
+    let body =
+        body.map_err(|_| words(StatusCode::REQUEST_TIMEOUT, "the question takes too long"))?;
+    let too_long = |_| words(StatusCode::PAYLOAD_TOO_LARGE, "the question is too long");
+    body.map(Collected::to_bytes).map_err(too_long)
 }
 
 fn reviewed(review: Result<Vec<u8>, Misfit>) -> Said {

@@ -2,12 +2,14 @@
 //! identity for as long as the pod is there.
 
 use leno_jwt::{Audiences, Claims, Expected, Keys, Token, verify};
-use leno_model::{Name, Namespace, SpiffeId};
+use leno_model::{Name, Namespace, SpiffeId, TrustDomain};
 use leno_resources::pod::Pods;
+use leno_wire::certificates::NODE;
 
 use super::oidc::unproven;
 use super::{Attested, NotAttested, Wanted};
 use crate::center::Center;
+use crate::entitled::{is_of_nodes, node};
 use crate::holders::PodRef;
 
 /// For whom such a token must be.
@@ -39,11 +41,7 @@ pub(super) fn attest(
         NotAttested::refused("it is bound to no pod: a projected volume gives a pod one that is")
     })?;
     bound.is_there(&center.presence.reported().pods)?;
-    let id = SpiffeId {
-        trust_domain: center.edition().mesh.settings.trust_domain.clone(),
-        namespace: bound.pod.namespace.clone(),
-        service_account: bound.account,
-    };
+    let id = bound.identity(&center.edition().mesh.settings.trust_domain)?;
     Ok(Attested {
         identity: wanted.choose([id].into(), String::new)?,
         pod: Some(bound.pod),
@@ -62,6 +60,23 @@ impl Bound {
             },
             account: Name::new(text("/kubernetes.io/serviceaccount/name")?).ok()?,
         })
+    }
+
+    /// Whom the pod acts as.
+    fn identity(&self, trust_domain: &TrustDomain) -> Result<SpiffeId, NotAttested> {
+        let id = SpiffeId {
+            trust_domain: trust_domain.clone(),
+            namespace: self.pod.namespace.clone(),
+            service_account: self.account.clone(),
+        };
+        // Outside of clusters whoever acts so serves a whole namespace. Here people give their pods accounts.
+        if id.service_account == node() && !is_of_nodes(&id) {
+            return Err(NotAttested::refused(format!(
+                "pod {} acts as {NODE}, as Leno's own pods alone may: give it another account",
+                self.pod.name
+            )));
+        }
+        Ok(id)
     }
 
     /// Whether the pod is there, and acts as that account. A token outlives its pod by up to an hour.
@@ -121,6 +136,27 @@ mod tests {
         // Another pod of that name took its place, or none.
         assert!(judged(&pods("80", "cart")).is_err());
         assert!(judged(&Pods::default()).is_err());
+    }
+
+    #[test]
+    fn no_account_of_a_namespace_serves_all_of_it() {
+        let acts_as = |namespace: &str, account: &str| {
+            let pod = PodRef {
+                namespace: Namespace::new(namespace).unwrap(),
+                name: Name::new("it-1").unwrap(),
+                uid: "7f".into(),
+            };
+            let account = Name::new(account).unwrap();
+            let identity =
+                Bound { pod, account }.identity(&TrustDomain::new("shop.local").unwrap());
+            identity.map(|id| id.to_string()).map_err(|not| not.why)
+        };
+        for (namespace, account) in [("shop", "cart"), ("leno-system", "leno-node")] {
+            let expected = format!("spiffe://shop.local/ns/{namespace}/sa/{account}");
+            assert_eq!(acts_as(namespace, account), Ok(expected));
+        }
+        let why = acts_as("shop", "leno-node").unwrap_err();
+        assert!(why.starts_with("pod it-1 acts as leno-node"), "{why}");
     }
 
     #[test]

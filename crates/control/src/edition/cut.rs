@@ -10,6 +10,9 @@ use leno_wire::{Encoded, Part, PartName};
 
 use super::encoded;
 
+/// How many sets of callers are remembered of a service, with what it is to them.
+const MOST_NARROWED: usize = 64;
+
 /// A service, who answers for it, and both as bytes once somebody has wanted them.
 #[derive(Debug)]
 pub(super) struct Cut {
@@ -81,8 +84,14 @@ impl Cut {
             }
             Encoded::new(Part::Service(Arc::new(service)).encode())
         };
-        let seen = narrowed.entry(seen.cloned().collect());
-        (name.clone(), seen.or_insert_with(encode).clone())
+        let seen: Vec<_> = seen.cloned().collect();
+        if narrowed.len() >= MOST_NARROWED && !narrowed.contains_key(&seen) {
+            narrowed.pop_first();
+        }
+        (
+            name.clone(),
+            narrowed.entry(seen).or_insert_with(encode).clone(),
+        )
     }
 }
 

@@ -123,19 +123,40 @@ impl Cluster {
         }
     }
 
-    /// Takes what is reported of routes out of their status; what others say there stays.
+    /// Takes what is reported of routes out of their status; what others say there stays. Says of how many routes.
     pub async fn unreport(&self) -> Result<usize, NotApplied> {
-        let told = self.told_routes().await?;
-        for (object, others) in &told {
+        let mut cleared = 0;
+        // Whoever else writes the status of a route in between has it looked at again.
+        for _ in 0..MOST_LOOKS {
+            let told = self.told_routes().await?;
+            if told.is_empty() {
+                return Ok(cleared);
+            }
+            cleared += self.silence(&told).await?;
+        }
+        match self.told_routes().await?.first() {
+            None => Ok(cleared),
+            Some((route, _)) => Err(NotApplied::Refused {
+                object: route.to_string(),
+                why: "somebody else writes its status all the time".to_owned(),
+            }),
+        }
+    }
+
+    /// Takes it out of the status of these, and says of how many: not of those that others have written since.
+    async fn silence(&self, told: &[(Object, Vec<Value>)]) -> Result<usize, NotApplied> {
+        let mut cleared = 0;
+        for (object, others) in told {
             let api = self.api_of(object);
             let change = json!({
                 "metadata": {"resourceVersion": object.body["metadata"]["resourceVersion"]},
                 "status": {"parents": others},
             });
             let written = status::write(&api, object.name(), &change).await;
-            written.map_err(|why| NotApplied::of(object, &why))?;
+            let is_written = written.map_err(|why| NotApplied::of(object, &why))?;
+            cleared += usize::from(is_written);
         }
-        Ok(told.len())
+        Ok(cleared)
     }
 
     pub(super) async fn is_there(&self, object: &Object) -> Result<bool, NotApplied> {
@@ -257,6 +278,9 @@ impl Object {
 
 /// How often it is looked whether something is gone.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How often the status of routes is looked at anew that others write meanwhile.
+const MOST_LOOKS: usize = 5;
 
 fn has_proxy(pod: &Pod) -> bool {
     let spec = pod.spec.as_ref();

@@ -161,16 +161,12 @@ impl<'a> Plan<'a> {
     }
 
     pub(crate) fn controllers(&self) -> Component {
-        let pods = self.families.of("10.244.0.0/16", "fd00:244::/56").join(",");
         self.kube(
             "kube-controller-manager",
             vec![
                 self.kubeconfig("controllers"),
                 "--leader-elect=false".to_owned(),
                 "--use-service-account-credentials".to_owned(),
-                // Nodes get these in turn, as the network of each has them.
-                "--allocate-node-cidrs".to_owned(),
-                format!("--cluster-cidr={pods}"),
                 format!("--root-ca-file={}", self.pki("ca.pem")),
                 format!(
                     "--service-account-private-key-file={}",

@@ -180,6 +180,10 @@ fn conform(placement: Placement, only: Option<&str>) -> Result<ExitCode, Box<dyn
     if failed > 0 || outcomes.is_empty() {
         return Err(format!("{failed} of {} tests failed", outcomes.len()).into());
     }
+    if only.is_none() && outcomes.len() != conformance::ALL {
+        let (ran, all) = (outcomes.len(), conformance::ALL);
+        return Err(format!("{ran} tests ran of the {all} that the suite has").into());
+    }
     println!(
         "All {} tests pass; the report: {}",
         outcomes.len(),

@@ -487,8 +487,8 @@ pub struct RunningPod {
     pub labels: BTreeMap<String, String>,
     /// Whom it acts as.
     pub service_account: String,
-    /// The ports that it declares, with their names.
-    pub ports: BTreeMap<u16, Option<String>>,
+    /// The ports that it declares, with the names of each.
+    pub ports: BTreeMap<u16, Vec<String>>,
     /// The annotations that leave something out of its capture.
     pub annotations: BTreeMap<String, String>,
     /// Whether it was made with a proxy in it.

@@ -219,7 +219,8 @@ fn note_target(
             {
                 return;
             }
-            let names = declared().filter_map(|(_, port)| port.name.as_deref());
+            let names = declared().flat_map(|(_, port)| &port.names);
+            let names = names.map(AsRef::as_ref);
             notes.push(
                 finding::error(
                     object,

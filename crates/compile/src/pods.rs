@@ -21,7 +21,7 @@ pub(crate) struct Alike<'a> {
     workload: &'a Name,
     service_account: &'a Name,
     labels: &'a BTreeMap<Arc<str>, Arc<str>>,
-    ports: &'a BTreeMap<u16, Option<Arc<str>>>,
+    ports: &'a BTreeMap<u16, Vec<Arc<str>>>,
 }
 
 impl<'a> Alike<'a> {
@@ -42,10 +42,11 @@ impl<'a> Alike<'a> {
         trust_domain: &TrustDomain,
         instances: Vec<Running>,
     ) -> Workload<'a> {
-        let port = |(number, name): (&u16, &Option<Arc<str>>)| {
-            let spoken = spoken::by_name(name.as_deref());
-            let name = name.clone();
-            (*number, Port { name, spoken })
+        let port = |(number, names): (&u16, &Vec<Arc<str>>)| {
+            let said = |name: &Arc<str>| spoken::by_name(Some(name));
+            let spoken = names.iter().find_map(said);
+            let names = names.clone();
+            (*number, Port { names, spoken })
         };
         Workload {
             outline: pod.into(),

@@ -184,7 +184,7 @@ pub(crate) fn view(
 fn implied<'a>(name: &ServiceName, workload: &'a Workload<'a>) -> Service<'a> {
     let port = |(number, port): (&u16, &workloads::Port)| {
         let port = Port {
-            name: port.name.clone(),
+            name: port.names.first().cloned(),
             spoken: port.spoken,
             target: TargetPort::Number(*number),
             target_pointer: "/spec/ports".to_string(),

@@ -67,7 +67,7 @@ impl<'a> Slices<'a> {
             for (number, name, spoken) in &ports {
                 let name = (!name.is_empty()).then(|| name.clone());
                 let port = workloads::Port {
-                    name,
+                    names: name.into_iter().collect(),
                     spoken: *spoken,
                 };
                 stranger.ports.entry(*number).or_insert(port);

@@ -4,6 +4,7 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     format,
     string::ToString,
+    sync::Arc,
     vec::Vec,
 };
 
@@ -167,7 +168,7 @@ fn target(reference: &TargetRef, own: &Namespace, scope: &Scope<'_>) -> Result<T
             let service = ServiceName::new(own.clone(), name.clone());
             if let Some(known) = scope.services.get(&service) {
                 let ports = known.ports.iter();
-                let ports = ports.map(|(number, port)| (*number, port.name.as_deref()));
+                let ports = ports.map(|(number, port)| (*number, port.name.as_slice()));
                 let port =
                     which_port("Service", name, section_name.as_deref(), *port, ports, true)?;
                 return Ok(match port {
@@ -188,7 +189,7 @@ fn target(reference: &TargetRef, own: &Namespace, scope: &Scope<'_>) -> Result<T
             let (own, name) = named("MeshWorkload", own, name, scope.workloads.keys())?;
             let ports = scope.workloads.get(&(own.clone(), name.clone()));
             let ports = ports.into_iter().flatten().copied().flatten();
-            let ports = ports.map(|(number, port)| (*number, port.name.as_deref()));
+            let ports = ports.map(|(number, port)| (*number, port.names.as_slice()));
             let section = section_name.as_deref();
             // It may listen on what it does not declare.
             let port = which_port("MeshWorkload", &name, section, *port, ports, false)?;
@@ -215,15 +216,15 @@ fn which_port<'a>(
     name: &Name,
     section: Option<&str>,
     number: Option<u16>,
-    ports: impl Iterator<Item = (u16, Option<&'a str>)> + Clone,
+    ports: impl Iterator<Item = (u16, &'a [Arc<str>])> + Clone,
     must_be_declared: bool,
 ) -> Result<Option<u16>, Flaw> {
     if let Some(section) = section {
-        let called = |(_, name): &(u16, Option<&str>)| *name == Some(section);
+        let called = |(_, names): &(u16, &[Arc<str>])| names.iter().any(|it| **it == *section);
         if let Some((number, _)) = ports.clone().find(called) {
             return Ok(Some(number));
         }
-        let names = ports.filter_map(|(_, name)| name);
+        let names = ports.flat_map(|(_, names)| names).map(AsRef::as_ref);
         let suggestion = near::did_you_mean(section, names);
         let message = format!("{kind} {name} has no port called {section}");
         return Err(Flaw::new("/sectionName", Code::C130, message).suggest(suggestion));

@@ -51,7 +51,8 @@ pub(crate) struct Workload<'a> {
 /// A port that a workload declares.
 #[derive(Clone)]
 pub(crate) struct Port {
-    pub(crate) name: Option<Arc<str>>,
+    /// More than one, where several containers declare it, each by a name of its own.
+    pub(crate) names: Vec<Arc<str>>,
     /// What somebody has said is spoken on it.
     pub(crate) spoken: Option<Protocol>,
 }
@@ -87,7 +88,7 @@ impl Workload<'_> {
 
     /// The port with this name.
     pub(crate) fn port_named(&self, name: &str) -> Option<u16> {
-        let named = |port: &Port| port.name.as_deref() == Some(name);
+        let named = |port: &Port| port.names.iter().any(|it| **it == *name);
         self.ports
             .iter()
             .find(|(_, port)| named(port))
@@ -262,7 +263,7 @@ fn ports(
         };
         let said = port.protocol.map(said);
         free.insert(Port {
-            name: port.name.clone(),
+            names: port.name.clone().into_iter().collect(),
             spoken: said.or_else(|| spoken::by_name(port.name.as_deref())),
         });
     }

@@ -1,6 +1,6 @@
 //! What is read of pods and nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -378,20 +378,24 @@ impl Container {
     }
 }
 
-/// The TCP ports of all that runs for as long as the pod does.
-fn ports(spec: &Spec) -> BTreeMap<u16, Option<Arc<str>>> {
+/// The TCP ports of all that runs for as long as the pod does. Several may have the same number, and each its name.
+fn ports(spec: &Spec) -> BTreeMap<u16, Vec<Arc<str>>> {
     let stays = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
     let sidecars = spec.init_containers.iter().filter(stays);
     let all = spec.containers.iter().chain(sidecars);
     let all = all.flat_map(|container| &container.ports);
     let tcp = all.filter(|port| matches!(port.protocol.as_deref(), None | Some("TCP")));
-    tcp.filter_map(|port| {
-        Some((
-            u16::try_from(port.container_port).ok()?,
-            port.name.as_deref().map(Into::into),
-        ))
-    })
-    .collect()
+    let mut ports = BTreeMap::<_, Vec<_>>::new();
+    let mut named = BTreeSet::new();
+    for port in tcp {
+        let Ok(number) = u16::try_from(port.container_port) else {
+            continue;
+        };
+        let names = ports.entry(number).or_default();
+        let name = port.name.as_deref().filter(|name| named.insert(*name));
+        names.extend(name.map(Arc::from));
+    }
+    ports
 }
 
 /// What controls a pod, by the name that people gave that: of a `ReplicaSet` its `Deployment`, of a `Job` its
@@ -521,6 +525,8 @@ mod tests {
                                               "lifecycle": {{"preStop": {{"httpGet": {{"path": "/stop", "port": "http"}}}},
                                                              "postStart": {{"exec": {{"command": ["true"]}}}}}},
                                               "ports": [{{"name": "http", "containerPort": 8080}},
+                                                        {{"containerPort": 8080}}, {{"name": "metrics", "containerPort": 8080}},
+                                                        {{"name": "http", "containerPort": 8081}},
                                                         {{"containerPort": 53, "protocol": "UDP"}},
                                                         {{"containerPort": 99999}}]}},
                                              {{"readinessProbe": {{"httpGet": {{"scheme": "HTTPS", "port": 8443}}}},
@@ -533,7 +539,18 @@ mod tests {
         let told = pod("", "Running", "True").unwrap();
         assert_eq!(told.state, Some(State::Ready));
         assert_eq!(told.service_account.as_str(), "cart");
-        assert_eq!(told.ports.keys().collect::<Vec<_>>(), [&2, &8080]);
+        let ports = told
+            .ports
+            .iter()
+            .map(|(port, names)| (*port, names.join(" ")));
+        assert_eq!(
+            ports.collect::<Vec<_>>(),
+            [
+                (2, String::new()),
+                (8080, "http metrics".to_owned()),
+                (8081, String::new())
+            ]
+        );
         assert_eq!(told.addresses.len(), 2);
         assert!(!told.has_proxy);
         let probes = told.probes.iter();

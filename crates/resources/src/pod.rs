@@ -63,8 +63,8 @@ pub struct Pod {
     pub workload: Name,
     /// Whom it acts as.
     pub service_account: Name,
-    /// The TCP ports that its containers declare, with their names.
-    pub ports: BTreeMap<u16, Option<Arc<str>>>,
+    /// The TCP ports that its containers declare, with the names of each. A name is of one port: the first that has it.
+    pub ports: BTreeMap<u16, Vec<Arc<str>>>,
     /// Whether it was made with a proxy of ours in it.
     pub has_proxy: bool,
     /// Whether it has the network of its node, and none of its own.

@@ -73,7 +73,7 @@ impl Drawn {
             service_account: Name::new(self.account).unwrap(),
             ports: self
                 .port("http")
-                .map(|it| (it, Some("http".into())))
+                .map(|it| (it, vec!["http".into()]))
                 .into_iter()
                 .collect(),
             addresses: vec![self.address().into()],

@@ -36,7 +36,7 @@ fn pod(workload: &str, last: u8, account: &str, port: u16) -> Pod {
         uid: format!("uid-{last}").into(),
         workload: Name::new(workload).unwrap(),
         service_account: Name::new(account).unwrap(),
-        ports: [(port, Some("web".into()))].into(),
+        ports: [(port, vec!["web".into()])].into(),
         addresses: vec![
             [10, 1, 0, last].into(),
             [0xfd00, 0, 0, 0, 0, 0, 0, u16::from(last)].into(),
@@ -87,6 +87,19 @@ fn answers(mesh: &Mesh) -> String {
         writeln!(told, "{port}:{}", answers.collect::<String>()).unwrap();
     }
     told
+}
+
+#[test]
+fn a_port_has_every_name_by_which_a_container_declares_it() {
+    let twice = Pod {
+        ports: [(8080, vec!["metrics".into(), "web".into()])].into(),
+        ..pod("cart", 2, "cart", 8080)
+    };
+    let (mesh, _) = mesh(SERVICES, [twice]);
+    assert_eq!(
+        answers(&mesh).lines().next(),
+        Some("shop/cart:80: shop/cart-2:8080")
+    );
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn pod(dice: &mut Dice) -> Pod {
     let mut pod = Pod {
         workload: name(app),
         service_account: name(if any(dice, 40) == 0 { "other" } else { app }),
-        ports: [(8080, Some("web".into()))].into(),
+        ports: [(8080, vec!["web".into()])].into(),
         has_proxy: any(dice, 3) > 0,
         probes: vec![PodProbe {
             port: 8080,

@@ -17,7 +17,8 @@ pub(super) fn told(pod: &Pod) -> RunningPod {
         let all = all.iter();
         all.map(|(key, value)| (text(key), text(value))).collect()
     };
-    let port = |(number, name): (&u16, &Option<Arc<str>>)| (*number, name.as_ref().map(text));
+    let port =
+        |(number, names): (&u16, &Vec<Arc<str>>)| (*number, names.iter().map(text).collect());
     let probe = |probe: &PodProbe| (probe.port, asks(&probe.check), text(&probe.pointer));
     let Locality { region, zone, node } = &pod.locality;
     RunningPod {
@@ -40,7 +41,7 @@ pub(super) fn told(pod: &Pod) -> RunningPod {
 pub(super) fn read(told: &RunningPod) -> Result<((Namespace, Name), Arc<Pod>), NotTold> {
     let (namespace, name) = named(&told.pod)?;
     let text = |text: &String| Arc::from(text.as_str());
-    let port = |(number, name): (&u16, &Option<String>)| (*number, name.as_ref().map(text));
+    let port = |(number, names): (&u16, &Vec<String>)| (*number, names.iter().map(text).collect());
     let addresses = told.addresses.iter().map(|address| address.parse());
     let hosts = told.hosts.iter().map(|host| host.parse());
     let probe = |(port, asks, pointer): &(u16, String, String)| PodProbe {

@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 use leno_model::ControlName;
 use leno_model::view::WhileAway;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub use self::other::{OTHER, beside, review_other};
 use crate::review::{self, Misfit};
@@ -90,22 +90,21 @@ impl Injection {
             _ => self.judge(placement, &pod),
         };
         let response = match verdict {
-            Verdict::Left(why) => {
-                json!({"uid": uid, "allowed": true, "warnings": [format!("leno: {why}")]})
-            }
-            Verdict::Asis => json!({"uid": uid, "allowed": true}),
+            Verdict::Made { changes, warnings } => review::making(&uid, &changes, &warnings),
             Verdict::Refused(why) => review::refusing(&uid, &why),
-            Verdict::Changed(changes) => review::patching(&uid, &changes),
         };
         Ok(review::answer(&response))
     }
 
     fn judge(&self, placement: Placement, pod: &Pod) -> Verdict {
         let Some(spec) = &pod.spec else {
-            return Verdict::Asis;
+            return Verdict::ASIS;
         };
         if let Some(why) = unfit::left_out(placement, &pod.metadata, spec) {
-            return Verdict::Left(why);
+            return Verdict::Made {
+                changes: Vec::new(),
+                warnings: vec![why],
+            };
         }
         let is_ours = |container: &Container| {
             placement == Placement::Sidecar && self.is_added(&pod.metadata, container)
@@ -119,24 +118,22 @@ impl Injection {
             Placement::Sidecar => self.added(&pod.metadata, spec),
             Placement::Node => added::waiting(&pod.metadata, spec),
         };
-        match changes.is_empty() {
-            true => Verdict::Asis,
-            false => Verdict::Changed(changes),
-        }
+        let warnings = added::unheld(&pod.metadata, spec).into_iter().collect();
+        Verdict::Made { changes, warnings }
     }
 }
 
 /// What becomes of a pod that runs, with the containers that it is to have then. No other field of it can change.
 fn judge_running(placement: Placement, pod: &Pod) -> Verdict {
     let Some(spec) = &pod.spec else {
-        return Verdict::Asis;
+        return Verdict::ASIS;
     };
     let is_captured = match placement {
         Placement::Sidecar => added::is_there(spec),
         Placement::Node => unfit::left_out(placement, &pod.metadata, spec).is_none(),
     };
     let why = is_captured.then(|| unfit::refused_running(placement, spec));
-    why.flatten().map_or(Verdict::Asis, Verdict::Refused)
+    why.flatten().map_or(Verdict::ASIS, Verdict::Refused)
 }
 
 /// A pod that is to be made, or the containers of one that runs, and how the question is called.
@@ -151,14 +148,21 @@ struct Asked {
 
 /// What becomes of a pod.
 enum Verdict {
-    /// It is made as it is, and has no part in the mesh.
-    Left(String),
-    /// It is made as it is.
-    Asis,
+    /// It is made with these changes (RFC 6902), and whoever makes it is warned.
+    Made {
+        changes: Vec<Value>,
+        warnings: Vec<String>,
+    },
     /// It is not made.
     Refused(String),
-    /// It is made with these changes (RFC 6902).
-    Changed(Vec<Value>),
+}
+
+impl Verdict {
+    /// It is made as it is.
+    const ASIS: Self = Self::Made {
+        changes: Vec::new(),
+        warnings: Vec::new(),
+    };
 }
 
 #[cfg(test)]

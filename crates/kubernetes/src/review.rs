@@ -43,10 +43,18 @@ pub(crate) fn request<R: DeserializeOwned>(bytes: &[u8]) -> Result<R, Misfit> {
     }
 }
 
-/// A response that lets an object be made with these changes.
-pub(crate) fn patching(uid: &str, changes: &[Value]) -> Value {
-    let patch = STANDARD.encode(Value::from(changes).to_string());
-    json!({"uid": uid, "allowed": true, "patchType": "JSONPatch", "patch": patch})
+/// A response that lets an object be made with these changes, and warns whoever makes it.
+pub(crate) fn making(uid: &str, changes: &[Value], warnings: &[String]) -> Value {
+    let mut response = json!({"uid": uid, "allowed": true});
+    if !changes.is_empty() {
+        response["patchType"] = "JSONPatch".into();
+        response["patch"] = STANDARD.encode(Value::from(changes).to_string()).into();
+    }
+    if !warnings.is_empty() {
+        let warnings = warnings.iter().map(|why| format!("leno: {why}"));
+        response["warnings"] = warnings.collect();
+    }
+    response
 }
 
 /// A response that keeps an object from being made, and says why.

@@ -28,7 +28,7 @@ const SKIPS: [(&str, &str); 3] = [
 
 /// The annotation that says for how many seconds containers go on at the end of their pod, and what holds without it.
 const WAIT: &str = "leno.dev/wait-before-end-seconds";
-const WAIT_SECONDS: i64 = 2;
+const WAIT_SECONDS: u32 = 2;
 
 /// Whether a pod has its proxy already: whoever else changes pods may let it be asked about once more.
 pub(super) fn is_there(spec: &PodSpec) -> bool {
@@ -90,10 +90,7 @@ impl Injection {
     fn capture(&self, meta: &ObjectMeta) -> Value {
         let mut arguments = vec!["capture".to_owned()];
         for (annotation, argument) in SKIPS {
-            let said = meta
-                .annotations
-                .as_ref()
-                .and_then(|said| said.get(annotation));
+            let said = said(meta, annotation);
             arguments.extend(said.map(|said| format!("{argument}={said}")));
         }
         if self.refuses_datagrams {
@@ -169,7 +166,8 @@ impl Injection {
 /// What makes containers go on for a moment at the end of their pod, as far as they do not say themselves what comes first
 /// then.
 pub(super) fn waiting(meta: &ObjectMeta, spec: &PodSpec) -> Vec<Value> {
-    let Some(wait) = wait(meta, spec) else {
+    let (wait, _) = wait(meta, spec);
+    let Some(wait) = wait else {
         return Vec::new();
     };
     let sleep = json!({"sleep": {"seconds": wait}});
@@ -188,15 +186,44 @@ pub(super) fn waiting(meta: &ObjectMeta, spec: &PodSpec) -> Vec<Value> {
     changes.collect()
 }
 
+/// What a pod asks of its end that does not hold, and why.
+pub(super) fn unheld(meta: &ObjectMeta, spec: &PodSpec) -> Option<String> {
+    wait(meta, spec).1
+}
+
 /// For how many seconds containers that say nothing themselves go on once the end of their pod is asked for, so that
-/// nobody calls it any more by the time they hear of it. Not where that would be much of what the pod has.
-fn wait(meta: &ObjectMeta, spec: &PodSpec) -> Option<i64> {
-    let said = meta.annotations.as_ref().and_then(|said| said.get(WAIT));
-    let wait = said
-        .and_then(|said| said.parse().ok())
-        .unwrap_or(WAIT_SECONDS);
+/// nobody calls it any more by the time they hear of it. Not where that would be much of what the pod has. And why what it
+/// asks for does not hold.
+fn wait(meta: &ObjectMeta, spec: &PodSpec) -> (Option<u32>, Option<String>) {
     let grace = spec.termination_grace_period_seconds.unwrap_or(30);
-    (wait > 0 && wait * 2 <= grace).then_some(wait)
+    let holds = |wait: u32| i64::from(wait) <= grace / 2;
+    let usual = Some(WAIT_SECONDS).filter(|wait| holds(*wait));
+    let Some(said) = said(meta, WAIT) else {
+        return (usual, None);
+    };
+    match said.parse::<u32>() {
+        Ok(0) => (None, None),
+        Ok(wait) if holds(wait) => (Some(wait), None),
+        Ok(wait) => {
+            let why = format!(
+                "{WAIT}: {wait} is more than half of the {grace} seconds that the pod has at its end \
+                 (terminationGracePeriodSeconds): its containers do not wait"
+            );
+            (None, Some(why))
+        }
+        Err(_) => {
+            let why = format!(
+                "{WAIT}: {said:.32?} is no number of seconds: what holds is what would without it"
+            );
+            (usual, Some(why))
+        }
+    }
+}
+
+/// What an annotation of a pod says.
+fn said<'a>(meta: &'a ObjectMeta, annotation: &str) -> Option<&'a str> {
+    let said = meta.annotations.as_ref()?.get(annotation)?;
+    Some(said)
 }
 
 fn field(name: &str, path: &str) -> Value {

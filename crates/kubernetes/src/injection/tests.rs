@@ -358,6 +358,37 @@ fn containers_hear_of_their_end_once_nobody_calls_them() {
 }
 
 #[test]
+fn a_wait_that_cannot_be_held_is_told() {
+    let check = |said: &str, holds: Value, warning: &str| {
+        let annotations = json!({"leno.dev/wait-before-end-seconds": said});
+        for placement in Placement::ALL {
+            let pod = json!({"metadata": {"annotations": annotations},
+                             "spec": {"containers": [{"name": "cart"}], "volumes": []}});
+            let answer = answered_for(placement, &pod);
+            let warnings = answer["warnings"].as_array();
+            let warnings = warnings.map_or("", |all| all[0].as_str().unwrap());
+            assert_eq!(warnings, warning, "{said}");
+            let made = match answer["patch"].is_null() {
+                true => pod,
+                false => changed(&pod, &answer),
+            };
+            let stops = &made["spec"]["containers"][0]["lifecycle"]["preStop"];
+            assert_eq!(stops["sleep"]["seconds"], holds, "{said}");
+        }
+    };
+    check("15", json!(15), "");
+    let half = "leno: leno.dev/wait-before-end-seconds: 16 is more than half of the 30 seconds that the pod has at its end \
+                (terminationGracePeriodSeconds): its containers do not wait";
+    check("16", Value::Null, half);
+    for said in ["9223372036854775807", "-1", "5s", ""] {
+        let unread = format!(
+            "leno: leno.dev/wait-before-end-seconds: {said:?} is no number of seconds: what holds is what would without it"
+        );
+        check(said, json!(2), &unread);
+    }
+}
+
+#[test]
 fn a_pod_of_its_nodes_proxy_gets_no_other_and_cannot_get_around_it() {
     let of_node = |spec: Value| {
         let pod = json!({"metadata": {}, "spec": spec});

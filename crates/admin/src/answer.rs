@@ -493,6 +493,8 @@ pub struct RunningPod {
     pub annotations: BTreeMap<String, String>,
     /// Whether it was made with a proxy in it.
     pub has_proxy: bool,
+    /// Why it would not have been made, had somebody been asked.
+    pub unfit: Option<String>,
     /// Whether it has the network of its node.
     pub on_host: bool,
     /// The health checks that its node makes: the port, the path (`tls` or `tcp` for one that asks for none), and where the

@@ -45,6 +45,7 @@ mod telemetry;
 mod tuning;
 mod turnover;
 mod uncaptured;
+mod unfit;
 mod weighed;
 mod workloads;
 

@@ -1,7 +1,7 @@
 //! Where the proxy of a pod is: in the pod, on its node, or nowhere.
 
 use alloc::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     format,
     string::{String, ToString},
     sync::Arc,
@@ -14,8 +14,8 @@ use leno_model::view::{self, LeftOut, OwnProcess, WorkloadId};
 use leno_model::{Code, Namespace, Notes, Origin, Ports};
 use leno_resources::mesh::{MeshKubernetes, PodIsolation};
 use leno_resources::pod::{
-    ISOLATION, MODE, NODE, OWN_PROCESS, Pod, Pods, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS,
-    SKIP_OUTBOUND_PORTS,
+    AMBIENT, ISOLATION, ISTIO_MODE, MODE, NODE, OWN_PROCESS, Pod, Pods, SKIP_INBOUND_PORTS,
+    SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS, in_ambient,
 };
 use leno_resources::{Outline, Resources};
 
@@ -26,6 +26,8 @@ use crate::mesh::Sidecars;
 /// How pods are to take part in the mesh.
 pub(crate) struct Modes<'a> {
     by_namespace: BTreeMap<&'a str, &'a str>,
+    /// The namespaces whose pods Istio is asked to carry from their nodes.
+    ambient: BTreeSet<&'a str>,
     /// What the mesh says of pods.
     said: Option<&'a MeshKubernetes>,
     /// Where it asks for a process for each pod, if it does.
@@ -39,6 +41,10 @@ impl<'a> Modes<'a> {
             let mode = namespace.meta.labels.get(MODE)?;
             Some((namespace.meta.name.as_str(), &**mode))
         });
+        let ambient = resources.namespaces.iter().filter(|namespace| {
+            let mode = namespace.meta.labels.get(ISTIO_MODE);
+            mode.is_some_and(|mode| **mode == *AMBIENT)
+        });
         let mesh = oldest(resources);
         let spec = mesh.and_then(|mesh| mesh.spec.partly());
         let said = spec.and_then(|spec| spec.kubernetes.as_ref()?.sound());
@@ -46,6 +52,9 @@ impl<'a> Modes<'a> {
         let isolates = mesh.filter(|_| isolates);
         Self {
             by_namespace: by_namespace.collect(),
+            ambient: ambient
+                .map(|namespace| namespace.meta.name.as_str())
+                .collect(),
             said,
             isolates: isolates.map(|mesh| mesh.origin("/spec/kubernetes/isolation")),
         }
@@ -76,7 +85,7 @@ impl<'a> Modes<'a> {
     /// proxy in it goes on with that one.
     pub(crate) fn of_node(&self, pod: &Pod) -> Option<Arc<view::Pod>> {
         let has_other = pod.has_proxy || pod.is_on_host;
-        let is_of_node = !has_other && self.mode(pod) == Some(NODE);
+        let is_of_node = !has_other && self.mode(pod) == Some(NODE) && self.unfit(pod).is_none();
         is_of_node.then(|| {
             let resolver = pod.resolver.clone();
             Arc::new(view::Pod {
@@ -84,6 +93,18 @@ impl<'a> Modes<'a> {
                 ..reached(pod, self.own_process(pod))
             })
         })
+    }
+
+    /// Why a pod is not taken up by the proxy of its node, and what a proxy in it does not hold: it would not have been
+    /// made, had somebody been asked.
+    pub(crate) fn unfit(&self, pod: &Pod) -> Option<Arc<str>> {
+        let by_namespace = || {
+            let namespace = pod.meta.namespace.as_ref()?;
+            let is_asked = !pod.meta.labels.contains_key(ISTIO_MODE);
+            let is_ambient = is_asked && self.ambient.contains(namespace.as_str());
+            is_ambient.then(|| in_ambient(namespace).into())
+        };
+        pod.unfit.clone().or_else(by_namespace)
     }
 
     /// The process of its own that a pod gets: as it asks for itself, else as the mesh says.
@@ -145,7 +166,7 @@ pub(crate) fn turn(sidecars: &mut Sidecars, id: &WorkloadId, was: Option<&Pod>, 
 }
 
 /// Whether a pod has a proxy of its own, and a network of its own that could be captured.
-fn has_own_proxy(pod: &Pod) -> bool {
+pub(crate) fn has_own_proxy(pod: &Pod) -> bool {
     pod.has_proxy && !pod.is_on_host
 }
 

@@ -9,7 +9,7 @@
 mod added;
 mod other;
 mod ours;
-mod unfit;
+pub(crate) mod unfit;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 use leno_model::ControlName;

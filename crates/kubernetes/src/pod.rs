@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::SecurityContext;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{ApiResource, Object, ObjectMeta};
 use leno_model::view::{Check, Locality, NameServers, Probe, Resolver, State};
@@ -14,7 +15,8 @@ use leno_resources::pod::{
 };
 use serde::Deserialize;
 
-use crate::injection::PROXY;
+use crate::injection::unfit::{self, Judged};
+use crate::injection::{CAPTURE, PROXY, Placement};
 
 /// A pod as the cluster tells it, as far as it is used.
 pub(crate) type Told = Object<Spec, Status>;
@@ -30,6 +32,14 @@ pub(crate) struct Spec {
     readiness_gates: Vec<Gate>,
     containers: Vec<Container>,
     init_containers: Vec<Container>,
+    security_context: OfAll,
+}
+
+/// What holds of all containers of a pod that say nothing else.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct OfAll {
+    run_as_user: Option<i64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -48,6 +58,7 @@ struct Container {
     readiness_probe: Option<Asking>,
     liveness_probe: Option<Asking>,
     lifecycle: Option<Lifecycle>,
+    security_context: Option<SecurityContext>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -171,7 +182,8 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
         workload: workload(&told.metadata).unwrap_or_else(|| name.clone()),
         service_account,
         ports: ports(&told.spec),
-        has_proxy: told.spec.init_containers.iter().any(|it| it.name == PROXY),
+        has_proxy: has_proxy(&told.spec),
+        unfit: unfit(&told.metadata, &told.spec).map(Into::into),
         is_on_host: told.spec.host_network,
         resolver: resolver(&told.spec),
         probes: probes(&told.spec),
@@ -188,6 +200,29 @@ pub(crate) fn pod(told: Told) -> Option<Pod> {
     pod.meta.annotations = texts(told.metadata.annotations);
     pod.meta.annotations.retain(|key, _| is_read(key));
     Some(pod)
+}
+
+/// Whether it was made with a proxy of ours in it.
+fn has_proxy(spec: &Spec) -> bool {
+    spec.init_containers.iter().any(|it| it.name == PROXY)
+}
+
+/// Why a pod would not have been made, had somebody been asked. Of one with a proxy of ours, all else in it is judged.
+fn unfit(meta: &ObjectMeta, spec: &Spec) -> Option<String> {
+    let placement = match has_proxy(spec) {
+        true => Placement::Sidecar,
+        false => Placement::Node,
+    };
+    let is_ours = |container: &&Container| {
+        placement == Placement::Sidecar && [PROXY, CAPTURE].contains(&container.name.as_str())
+    };
+    let init = spec.init_containers.iter().filter(|it| !is_ours(it));
+    let others = init.chain(&spec.containers).map(|container| Judged {
+        name: &container.name,
+        context: container.security_context.as_ref(),
+    });
+    let others: Vec<_> = others.collect();
+    unfit::unfit(placement, meta, spec.security_context.run_as_user, &others)
 }
 
 /// Whom a pod asks for names, as the kubelet writes it into its containers; nothing where that is the cluster's name servers
@@ -468,6 +503,46 @@ mod tests {
         // Nobody is taken for a pod that the API server has made.
         let other = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d";
         check(&format!(r#""kubernetes.io/config.mirror": "{other}""#), own);
+    }
+
+    /// Why a pod with these would not have been made.
+    fn unfit(metadata: &str, spec: &str) -> String {
+        let pod = told(&format!(
+            r#"{{"metadata": {{"namespace": "shop", "name": "cart-1" {metadata}}}, "spec": {{{spec}}}}}"#
+        ));
+        let unfit = pod.unwrap().unfit;
+        unfit.map_or_else(String::new, |why| why.to_string())
+    }
+
+    #[test]
+    fn a_pod_that_runs_is_judged_as_one_that_is_to_be_made() {
+        let has = |security: &str| {
+            format!(r#""containers": [{{"name": "cart", "securityContext": {security}}}]"#)
+        };
+        let plain = has("{}");
+        assert_eq!(unfit("", &plain), "");
+        let raw = has(r#"{"capabilities": {"add": ["NET_RAW"]}}"#);
+        let expect = "container cart has NET_RAW, by which it can get around its proxy: take it away, or say \
+                      leno.dev/dataplane-mode: none";
+        assert_eq!(unfit("", &raw), expect);
+        assert!(unfit("", &has(r#"{"privileged": true}"#)).contains("has privileged"));
+        let twice =
+            r#""initContainers": [{"name": "istio-init"}], "containers": [{"name": "cart"}]"#;
+        assert!(unfit("", twice).starts_with("Istio is asked to carry this pod's calls too"));
+        let marked = r#", "annotations": {"linkerd.io/inject": "enabled"}"#;
+        assert!(unfit(marked, &plain).starts_with("Linkerd is asked"));
+        let ambient = r#", "labels": {"istio.io/dataplane-mode": "ambient"}"#;
+        assert!(unfit(ambient, &plain).starts_with("Istio is asked"));
+        // The proxy of a node is known by its mark, one in a pod by its user; and what is ours may what it does.
+        let user = r#""securityContext": {"runAsUser": 15008}"#;
+        assert_eq!(unfit("", &format!("{user}, {plain}")), "");
+        let ours = r#""initContainers": [
+            {"name": "leno-capture", "securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}},
+            {"name": "leno-proxy", "restartPolicy": "Always", "securityContext": {"runAsUser": 15008}}]"#;
+        assert_eq!(unfit("", &format!("{ours}, {plain}")), "");
+        let as_proxy = unfit("", &format!("{user}, {ours}, {plain}"));
+        assert!(as_proxy.starts_with("the pod runs as user 15008"));
+        assert!(unfit("", &format!("{ours}, {raw}")).starts_with("container cart has NET_RAW"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What runs in a cluster of Kubernetes, as the cluster tells it. Nobody writes pods into files that
 //! Leno reads, so that there is nothing to find in them but what they say.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
 use leno_model::view::{Check, Locality, Resolver, State};
@@ -39,6 +39,27 @@ pub const OWN_PROCESS: &str = "Pod";
 /// mirror of it: the hash of that file, which is the UID of what runs there.
 pub const MIRROR: &str = "kubernetes.io/config.mirror";
 
+/// The label by which Istio is asked to carry the calls of a pod, or of all pods of a namespace, from their node.
+pub const ISTIO_MODE: &str = "istio.io/dataplane-mode";
+/// The value of [`ISTIO_MODE`] that asks for it. Any other of a pod asks for nothing, whatever its namespace says.
+pub const AMBIENT: &str = "ambient";
+
+/// Why a pod is not captured that another mesh is asked to carry, by that.
+pub fn captured_twice(mesh: &str, by: &str) -> String {
+    format!(
+        "{mesh} is asked to carry this pod's calls too ({by}), and two proxies cannot capture one pod: take that away, or \
+         say {MODE}: none"
+    )
+}
+
+/// The same of a pod whose namespace asks Istio for all of its pods, and which says nothing itself.
+pub fn in_ambient(namespace: &Namespace) -> String {
+    captured_twice(
+        "Istio",
+        &format!("{ISTIO_MODE}: {AMBIENT} of namespace {namespace}"),
+    )
+}
+
 /// Whether this is the UID of a static pod: an MD5 sum. The API server's own have hyphens (RFC 9562).
 pub fn is_static(uid: &str) -> bool {
     let is_digit = |letter: u8| matches!(letter, b'0'..=b'9' | b'a'..=b'f');
@@ -67,6 +88,9 @@ pub struct Pod {
     pub ports: BTreeMap<u16, Vec<Arc<str>>>,
     /// Whether it was made with a proxy of ours in it.
     pub has_proxy: bool,
+    /// Why it would not have been made, had somebody been asked: another mesh carries its calls too, or it can get around
+    /// its proxy.
+    pub unfit: Option<Arc<str>>,
     /// Whether it has the network of its node, and none of its own.
     pub is_on_host: bool,
     /// Whom it asks for names. Without it, the cluster's name servers.
@@ -103,6 +127,7 @@ impl Pod {
             service_account: name.clone(),
             ports: BTreeMap::new(),
             has_proxy: false,
+            unfit: None,
             is_on_host: false,
             resolver: None,
             probes: Vec::new(),

@@ -488,6 +488,80 @@ metadata: {name: shop, labels: {leno.dev/dataplane-mode: node}}
 }
 
 #[test]
+fn pods_that_would_not_have_been_made_are_not_taken_up_by_their_nodes_proxy() {
+    let told = |ambient: &str, pods: [Pod; 5]| {
+        let labelled = format!(
+            "---\napiVersion: v1\nkind: Namespace\n\
+             metadata: {{name: shop, labels: {{leno.dev/dataplane-mode: node{ambient}}}}}\n"
+        );
+        let (mesh, notes) = mesh(&format!("{SERVICES}{labelled}"), pods);
+        let served = mesh.nodes.values().flatten().map(ToString::to_string);
+        let notes = notes.iter().filter(|note| note.code.as_str() == "C196");
+        let notes = notes.map(|note| (note.message.clone(), note.in_force.clone()));
+        (
+            served.collect::<Vec<_>>().join(" "),
+            notes.collect::<Vec<_>>(),
+        )
+    };
+    let why = "container cart has NET_ADMIN";
+    let unfit = |pod| Pod {
+        unfit: Some(why.into()),
+        ..pod
+    };
+    let proxied = Pod {
+        has_proxy: true,
+        ..on("n1", pod("mail", 3, "mail", 80))
+    };
+    let mode = |key: &str, value: &str, mut pod: Pod| {
+        pod.meta.labels.insert(key.into(), value.into());
+        pod
+    };
+    let pods = || {
+        [
+            unfit(on("n1", pod("cart", 1, "cart", 80))),
+            unfit(on("n2", pod("cart", 2, "cart", 80))),
+            unfit(proxied.clone()),
+            mode(
+                "istio.io/dataplane-mode",
+                "none",
+                on("n1", pod("web", 4, "web", 80)),
+            ),
+            unfit(mode(
+                "leno.dev/dataplane-mode",
+                "none",
+                on("n1", pod("out", 5, "out", 80)),
+            )),
+        ]
+    };
+    let (served, notes) = told("", pods());
+    assert_eq!(served, "shop/web-4");
+    let mode = "leno.dev/dataplane-mode: node";
+    let plain = "all that goes to and from there goes in plain, and no policy holds there";
+    let of_cart = format!(
+        "2 pods, cart-1 among them, of shop/cart are to be served by the proxy of their node ({mode}) and are not: {why}"
+    );
+    let of_mail =
+        format!("pod mail-3 of shop/mail has a proxy that does not hold all of its calls: {why}");
+    let past = "what goes past its proxy goes in plain, and no policy holds there";
+    let expect = [(of_cart, plain.to_owned()), (of_mail, past.to_owned())];
+    assert_eq!(notes, expect);
+
+    // Istio takes up pods that run by what their namespace says, unless they say something else.
+    let fit = pods().map(|pod| Pod { unfit: None, ..pod });
+    let (served, notes) = told(", istio.io/dataplane-mode: ambient", fit);
+    assert_eq!(served, "shop/web-4");
+    let by = "Istio is asked to carry this pod's calls too (istio.io/dataplane-mode: ambient of namespace shop), and two \
+              proxies cannot capture one pod: take that away, or say leno.dev/dataplane-mode: none";
+    let of_cart = format!(
+        "2 pods, cart-1 among them, of shop/cart are to be served by the proxy of their node ({mode}) and are not: {by}"
+    );
+    let of_mail =
+        format!("pod mail-3 of shop/mail has a proxy that does not hold all of its calls: {by}");
+    let expect = [(of_cart, plain.to_owned()), (of_mail, past.to_owned())];
+    assert_eq!(notes, expect);
+}
+
+#[test]
 fn a_pod_has_a_process_of_its_own_if_it_or_the_mesh_asks_for_one() {
     let labelled = "---\napiVersion: v1\nkind: Namespace\n\
         metadata: {name: shop, labels: {leno.dev/dataplane-mode: node}}\n";

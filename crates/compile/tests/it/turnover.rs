@@ -129,6 +129,7 @@ fn pod(dice: &mut Dice) -> Pod {
         ..Pod::named(namespace, name(&format!("{app}-{number}")))
     };
     pod.meta.labels = [("app".into(), app.into())].into();
+    pod.unfit = (any(dice, 20) == 0).then(|| "it can get around its proxy".into());
     if any(dice, 20) == 0 {
         let ports = ("leno.dev/skip-inbound-ports".into(), "80,x".into());
         pod.meta.annotations.extend([ports]);

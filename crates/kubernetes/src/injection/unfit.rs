@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Container, EphemeralContainer, PodSpec, SecurityContext};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use leno_model::control_name::DEFAULT_CONTROL;
-use leno_resources::pod::{CONTROL, MIRROR};
+use leno_resources::pod::{AMBIENT, CONTROL, ISTIO_MODE, MIRROR, captured_twice};
 
 use super::{CAPTURE, PROXY, Placement, UID};
 
@@ -32,6 +32,33 @@ pub(super) fn is_mirror(meta: &ObjectMeta) -> bool {
     annotations.any(|(name, _)| name == MIRROR)
 }
 
+/// A container, as far as it is judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Judged<'a> {
+    /// What it is called.
+    pub(crate) name: &'a str,
+    /// Whom it runs as, and with which rights.
+    pub(crate) context: Option<&'a SecurityContext>,
+}
+
+impl<'a> From<&'a Container> for Judged<'a> {
+    fn from(container: &'a Container) -> Self {
+        Self {
+            name: &container.name,
+            context: container.security_context.as_ref(),
+        }
+    }
+}
+
+impl<'a> From<&'a EphemeralContainer> for Judged<'a> {
+    fn from(container: &'a EphemeralContainer) -> Self {
+        Self {
+            name: &container.name,
+            context: container.security_context.as_ref(),
+        }
+    }
+}
+
 /// Why a pod is not made.
 pub(super) fn refused(
     placement: Placement,
@@ -39,46 +66,49 @@ pub(super) fn refused(
     spec: &PodSpec,
     is_ours: impl Fn(&Container) -> bool,
 ) -> Option<String> {
-    let others: Vec<_> = containers(spec).filter(|it| !is_ours(it)).collect();
-    foreign(meta, spec)
+    let all: Vec<_> = containers(spec).map(Judged::from).collect();
+    let others = containers(spec).filter(|it| !is_ours(it));
+    let others: Vec<_> = others.map(Judged::from).collect();
+    foreign(meta, &all)
         .or_else(|| by_another(placement, meta))
-        .or_else(|| past_the_proxy(placement, spec, &others))
+        .or_else(|| past_the_proxy(placement, user(spec), &others))
 }
 
 /// Why a pod that runs does not get the containers that it is to get.
 pub(super) fn refused_running(placement: Placement, spec: &PodSpec) -> Option<String> {
     let added = spec.ephemeral_containers.iter().flatten();
-    let added: Vec<_> = added.map(as_container).collect();
-    let added: Vec<_> = added.iter().collect();
-    past_the_proxy(placement, spec, &added)
+    let added: Vec<_> = added.map(Judged::from).collect();
+    past_the_proxy(placement, user(spec), &added)
 }
 
-/// What is judged of a container that is added to a pod which runs.
-fn as_container(added: &EphemeralContainer) -> Container {
-    Container {
-        name: added.name.clone(),
-        security_context: added.security_context.clone(),
-        ..Container::default()
-    }
+/// Why a pod that runs as this user, and has these containers beside ours, would not have been made.
+pub(crate) fn unfit(
+    placement: Placement,
+    meta: &ObjectMeta,
+    user: Option<i64>,
+    others: &[Judged<'_>],
+) -> Option<String> {
+    foreign(meta, others)
+        .or_else(|| by_user(placement, user, others))
+        .or_else(|| others.iter().find_map(around))
 }
 
 /// How these containers of a pod, none of them ours, could pass by its proxy.
 fn past_the_proxy(
     placement: Placement,
-    spec: &PodSpec,
-    containers: &[&Container],
+    user: Option<i64>,
+    containers: &[Judged<'_>],
 ) -> Option<String> {
-    let mut all = containers.iter().copied();
-    all.clone()
-        .find_map(called_as_ours)
-        .or_else(|| by_user(placement, spec, containers))
-        .or_else(|| all.find_map(around))
+    let mut all = containers.iter();
+    all.find_map(called_as_ours)
+        .or_else(|| by_user(placement, user, containers))
+        .or_else(|| containers.iter().find_map(around))
 }
 
 /// Whoever looks for the proxy of a pod finds it by its name.
-fn called_as_ours(container: &Container) -> Option<String> {
-    let name = &container.name;
-    [PROXY, CAPTURE].contains(&name.as_str()).then(|| {
+fn called_as_ours(container: &Judged<'_>) -> Option<String> {
+    let name = container.name;
+    [PROXY, CAPTURE].contains(&name).then(|| {
         format!(
             "container {name} bears the name of one that Leno adds to pods, and is not that one: call it otherwise"
         )
@@ -99,14 +129,13 @@ fn by_another(placement: Placement, meta: &ObjectMeta) -> Option<String> {
 
 /// Who in a pod runs as the user whose proxy is left alone. The proxy of a node is known by its mark, which takes a right
 /// to set.
-fn by_user(placement: Placement, spec: &PodSpec, others: &[&Container]) -> Option<String> {
+fn by_user(placement: Placement, user: Option<i64>, others: &[Judged<'_>]) -> Option<String> {
     if placement == Placement::Node {
         return None;
     }
-    let pod = spec.security_context.as_ref();
-    let pod = pod.filter(|context| context.run_as_user == Some(UID));
-    let as_proxy = |container: &&&Container| {
-        let context = container.security_context.as_ref();
+    let pod = user.filter(|user| *user == UID);
+    let as_proxy = |container: &&Judged<'_>| {
+        let context = container.context;
         context.is_some_and(|context| context.run_as_user == Some(UID))
     };
     let who = match (pod, others.iter().find(as_proxy)) {
@@ -120,8 +149,8 @@ fn by_user(placement: Placement, spec: &PodSpec, others: &[&Container]) -> Optio
 }
 
 /// What in a pod belongs to another mesh.
-fn foreign(meta: &ObjectMeta, spec: &PodSpec) -> Option<String> {
-    let mut all = containers(spec).map(|container| container.name.as_str());
+fn foreign(meta: &ObjectMeta, containers: &[Judged<'_>]) -> Option<String> {
+    let mut all = containers.iter().map(|container| container.name);
     let sidecar = all.find_map(|name| FOREIGN_SIDECARS.iter().find(|(known, _)| *known == name));
     if let Some((name, mesh)) = sidecar {
         return Some(captured_twice(mesh, &format!("the container {name}")));
@@ -137,18 +166,10 @@ fn foreign(meta: &ObjectMeta, spec: &PodSpec) -> Option<String> {
     })
 }
 
-fn captured_twice(mesh: &str, by: &str) -> String {
-    format!(
-        "{mesh} is asked to carry this pod's calls too ({by}), and two proxies cannot capture one pod: take that away, or \
-         say leno.dev/dataplane-mode: none"
-    )
-}
-
 /// How a container could send what is not captured.
-fn around(container: &Container) -> Option<String> {
+fn around(container: &Judged<'_>) -> Option<String> {
     let name = format!("container {}", container.name);
-    let context = container.security_context.as_ref()?;
-    let may = may_change_rules(context)?;
+    let may = may_change_rules(container.context?)?;
     Some(format!(
         "{name} has {may}, by which it can get around its proxy: take it away, or say leno.dev/dataplane-mode: none"
     ))
@@ -174,6 +195,11 @@ fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
         .chain(&spec.containers)
 }
 
+/// Whom all of a pod runs as that says nothing else.
+fn user(spec: &PodSpec) -> Option<i64> {
+    spec.security_context.as_ref()?.run_as_user
+}
+
 /// Containers of other meshes.
 const FOREIGN_SIDECARS: [(&str, &str); 6] = [
     ("istio-proxy", "Istio"),
@@ -187,7 +213,7 @@ const FOREIGN_SIDECARS: [(&str, &str); 6] = [
 /// Labels and annotations by which other meshes are asked to capture a pod.
 const FOREIGN_MARKS: [(&str, &[&str], &str); 6] = [
     ("sidecar.istio.io/inject", &["true"], "Istio"),
-    ("istio.io/dataplane-mode", &["ambient"], "Istio"),
+    (ISTIO_MODE, &[AMBIENT], "Istio"),
     ("linkerd.io/inject", &["enabled", "ingress"], "Linkerd"),
     ("kuma.io/sidecar-injection", &["true", "enabled"], "Kuma"),
     ("consul.hashicorp.com/connect-inject", &["true"], "Consul"),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leno_channel::files::certificates_text;
-use leno_kubernetes::{Cluster, Injection, Known, Misfit, Placement, beside, review_other};
+use leno_kubernetes::{Around, Cluster, Injection, Known, Misfit, Placement, beside, review_other};
 use leno_model::view::Unknown;
 use leno_model::{Code, Namespace};
-use leno_resources::pod::CONTROL;
+use leno_resources::pod::{AMBIENT, CONTROL, ISTIO_MODE};
 use tokio::time::sleep;
 
 use crate::center::Center;
@@ -36,13 +36,23 @@ pub(crate) fn injection(center: &Center) -> Option<Injection> {
 /// Answers what the API server asks about a pod that names another control plane than the default one.
 pub(crate) fn review_others(center: &Center, asked: &[u8]) -> Result<Vec<u8>, Misfit> {
     let there = beside(&center.presence.reported().pods);
+    review_other(&there, |namespace| said(center, namespace, CONTROL), asked)
+}
+
+/// What is seen of the cluster around a pod that is to be made in this namespace.
+pub(crate) fn around(center: &Center, namespace: &Namespace) -> Around {
+    let mode = said(center, namespace, ISTIO_MODE);
+    Around {
+        is_ambient: mode.is_some_and(|mode| mode == AMBIENT),
+    }
+}
+
+/// What a namespace says by a label.
+fn said(center: &Center, namespace: &Namespace, label: &str) -> Option<String> {
     let edition = center.edition();
-    let said = |namespace: &Namespace| {
-        let mut all = edition.written().namespaces.iter();
-        let namespace = all.find(|it| it.meta.name.as_str() == namespace.as_str())?;
-        namespace.meta.labels.get(CONTROL).map(ToString::to_string)
-    };
-    review_other(&there, said, asked)
+    let mut all = edition.written().namespaces.iter();
+    let namespace = all.find(|it| it.meta.name.as_str() == namespace.as_str())?;
+    namespace.meta.labels.get(label).map(ToString::to_string)
 }
 
 /// Keeps the cluster told by which roots we are proven when we are asked about pods and changes, what becomes of pods while

@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use leno_kubernetes::{Misfit, OTHER, Placement};
+use leno_model::Namespace;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -87,8 +88,9 @@ async fn review(center: &Center, placement: Placement, body: Incoming) -> Said {
             "this control plane adds nothing to pods",
         );
     };
+    let around = |namespace: &Namespace| inject::around(center, namespace);
     match all_of(body, LONGEST).await {
-        Ok(body) => reviewed(injection.review(placement, &body)),
+        Ok(body) => reviewed(injection.review(placement, around, &body)),
         Err(why) => why,
     }
 }

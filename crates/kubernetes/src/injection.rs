@@ -12,8 +12,8 @@ mod ours;
 pub(crate) mod unfit;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
-use leno_model::ControlName;
 use leno_model::view::WhileAway;
+use leno_model::{ControlName, Namespace};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -76,18 +76,32 @@ pub struct Injection {
     pub while_away: WhileAway,
 }
 
+/// What is seen of the cluster around a pod that is to be made.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Around {
+    /// Whether Istio is asked to carry the calls of all pods of its namespace from their nodes.
+    pub is_ambient: bool,
+}
+
 impl Injection {
     /// Answers what the API server asks about a pod that is to be made, or to get a container while it runs, and whose
-    /// proxy is to be there: one `AdmissionReview` for another.
-    pub fn review(&self, placement: Placement, asked: &[u8]) -> Result<Vec<u8>, Misfit> {
+    /// proxy is to be there: one `AdmissionReview` for another. What is seen of its namespace and beyond tells `around`.
+    pub fn review(
+        &self,
+        placement: Placement,
+        around: impl FnOnce(&Namespace) -> Around,
+        asked: &[u8],
+    ) -> Result<Vec<u8>, Misfit> {
         let Asked {
             uid,
+            namespace,
             object: pod,
             sub_resource,
         } = review::request(asked)?;
+        let namespace = Namespace::new(&namespace)?;
         let verdict = match sub_resource.as_deref() {
             Some(EPHEMERAL) => judge_running(placement, &pod),
-            _ => self.judge(placement, &pod),
+            _ => self.judge(placement, &namespace, around(&namespace), &pod),
         };
         let response = match verdict {
             Verdict::Made { changes, warnings } => review::making(&uid, &changes, &warnings),
@@ -96,7 +110,13 @@ impl Injection {
         Ok(review::answer(&response))
     }
 
-    fn judge(&self, placement: Placement, pod: &Pod) -> Verdict {
+    fn judge(
+        &self,
+        placement: Placement,
+        namespace: &Namespace,
+        around: Around,
+        pod: &Pod,
+    ) -> Verdict {
         let Some(spec) = &pod.spec else {
             return Verdict::ASIS;
         };
@@ -110,6 +130,10 @@ impl Injection {
             placement == Placement::Sidecar && self.is_added(&pod.metadata, container)
         };
         if let Some(why) = unfit::refused(placement, &pod.metadata, spec, is_ours) {
+            return Verdict::Refused(why);
+        }
+        let by_namespace = unfit::in_ambient(&pod.metadata, namespace);
+        if let Some(why) = by_namespace.filter(|_| around.is_ambient) {
             return Verdict::Refused(why);
         }
         let changes = match placement {
@@ -141,6 +165,8 @@ fn judge_running(placement: Placement, pod: &Pod) -> Verdict {
 #[serde(rename_all = "camelCase")]
 struct Asked {
     uid: String,
+    #[serde(default)]
+    namespace: String,
     object: Pod,
     #[serde(default)]
     sub_resource: Option<String>,

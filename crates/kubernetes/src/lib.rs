@@ -25,7 +25,7 @@ pub mod yaml;
 
 pub use cluster::{Cluster, NotConnected, Where, kubeconfig_context};
 pub use document::said;
-pub use injection::{CAPTURE, Injection, OTHER, PROXY, Placement, beside, review_other};
+pub use injection::{Around, CAPTURE, Injection, OTHER, PROXY, Placement, beside, review_other};
 pub use inside::{Inside, NotRun};
 pub use issuer::{Issuer, NoIssuer};
 pub use proposed::{Proposed, Replaced, VALIDATE};

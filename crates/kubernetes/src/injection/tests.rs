@@ -33,9 +33,17 @@ fn answered_for(placement: Placement, pod: &Value) -> Value {
 }
 
 fn answered_by(injection: &Injection, placement: Placement, pod: &Value) -> Value {
+    answered_in(Around::default(), injection, placement, pod)
+}
+
+fn answered_in(around: Around, injection: &Injection, placement: Placement, pod: &Value) -> Value {
     let asked = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-                       "request": {"uid": "7", "object": pod}});
-    let answer = injection.review(placement, asked.to_string().as_bytes());
+                       "request": {"uid": "7", "namespace": "shop", "object": pod}});
+    let around = |namespace: &Namespace| {
+        assert_eq!(namespace.as_str(), "shop");
+        around
+    };
+    let answer = injection.review(placement, around, asked.to_string().as_bytes());
     let answer = answer.unwrap();
     let answer: Value = serde_json::from_slice(&answer).unwrap();
     assert_eq!(answer["response"]["uid"], "7");
@@ -258,6 +266,9 @@ fn a_pod_that_another_mesh_carries_is_not_captured_twice() {
     assert!(by_sidecar.starts_with(
         "leno: Linkerd is asked to carry this pod's calls too (the container linkerd-proxy)"
     ));
+    let with_init = json!({"initContainers": [{"name": "proxyinit"}],
+                           "containers": [{"name": "cart"}, {"name": "envoy"}]});
+    assert!(told(json!({}), with_init).starts_with("leno: App Mesh is asked"));
     let by_label = told(
         json!({"labels": {"istio.io/dataplane-mode": "ambient"}}),
         plain(),
@@ -271,6 +282,23 @@ fn a_pod_that_another_mesh_carries_is_not_captured_twice() {
     let no =
         json!({"metadata": {"annotations": {"linkerd.io/inject": "disabled"}}, "spec": plain()});
     assert_eq!(answered(&no)["patchType"], "JSONPatch");
+}
+
+#[test]
+fn a_pod_that_istio_takes_up_by_its_namespace_is_not_captured_twice() {
+    let around = Around { is_ambient: true };
+    let answered = |metadata: Value| {
+        let pod = json!({"metadata": metadata, "spec": {"containers": [{"name": "cart"}]}});
+        Placement::ALL.map(|placement| answered_in(around, &injection(), placement, &pod))
+    };
+    let expect = "leno: Istio is asked to carry this pod's calls too (istio.io/dataplane-mode: ambient of namespace shop), \
+                  and two proxies cannot capture one pod: take that away, or say leno.dev/dataplane-mode: none";
+    for answer in answered(json!({})) {
+        assert_eq!(answer["status"]["message"], expect);
+    }
+    for answer in answered(json!({"labels": {"istio.io/dataplane-mode": "none"}})) {
+        assert_eq!(answer["patchType"], "JSONPatch");
+    }
 }
 
 #[test]
@@ -307,7 +335,7 @@ fn nothing_is_added_to_the_mirror_of_a_static_pod() {
 fn what_is_no_question_about_a_pod_is_refused() {
     let check = |asked: &str| {
         injection()
-            .review(Placement::Sidecar, asked.as_bytes())
+            .review(Placement::Sidecar, |_| Around::default(), asked.as_bytes())
             .unwrap_err()
             .to_string()
     };
@@ -432,8 +460,9 @@ fn told_of_added(placement: Placement, pod: &Value, security: Value) -> Option<S
     pod["spec"]["ephemeralContainers"] =
         json!([{"name": "debugger", "image": "busybox", "securityContext": security}]);
     let asked = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-                       "request": {"uid": "7", "subResource": "ephemeralcontainers", "object": pod}});
-    let answer = injection().review(placement, asked.to_string().as_bytes());
+                       "request": {"uid": "7", "namespace": "shop", "subResource": "ephemeralcontainers", "object": pod}});
+    let around = |_: &Namespace| Around::default();
+    let answer = injection().review(placement, around, asked.to_string().as_bytes());
     let answer: Value = serde_json::from_slice(&answer.unwrap()).unwrap();
     let answer = &answer["response"];
     match answer["allowed"] == true {
@@ -484,8 +513,9 @@ fn a_pod_says_itself_whom_its_proxy_follows() {
         let pod =
             json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "cart"}]}});
         let asked = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-                           "request": {"uid": "7", "object": pod}});
-        let answer = injection.review(Placement::Sidecar, asked.to_string().as_bytes());
+                           "request": {"uid": "7", "namespace": "shop", "object": pod}});
+        let around = |_: &Namespace| Around::default();
+        let answer = injection.review(Placement::Sidecar, around, asked.to_string().as_bytes());
         let answer: Value = serde_json::from_slice(&answer.unwrap()).unwrap();
         let patch = STANDARD.decode(answer["response"]["patch"].as_str().unwrap());
         let patch: Vec<Value> = serde_json::from_slice(&patch.unwrap()).unwrap();

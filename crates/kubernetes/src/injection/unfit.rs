@@ -2,8 +2,9 @@
 
 use k8s_openapi::api::core::v1::{Container, EphemeralContainer, PodSpec, SecurityContext};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use leno_model::Namespace;
 use leno_model::control_name::DEFAULT_CONTROL;
-use leno_resources::pod::{AMBIENT, CONTROL, ISTIO_MODE, MIRROR, captured_twice};
+use leno_resources::pod::{self, AMBIENT, CONTROL, ISTIO_MODE, MIRROR, captured_twice};
 
 use super::{CAPTURE, PROXY, Placement, UID};
 
@@ -72,6 +73,14 @@ pub(super) fn refused(
     foreign(meta, &all)
         .or_else(|| by_another(placement, meta))
         .or_else(|| past_the_proxy(placement, user(spec), &others))
+}
+
+/// Why a pod is not made in a namespace whose pods Istio is asked to carry from their nodes: it adds nothing to them by which
+/// that could be seen. A mesh with sidecars is known by these.
+pub(super) fn in_ambient(meta: &ObjectMeta, namespace: &Namespace) -> Option<String> {
+    let mut labels = meta.labels.iter().flatten();
+    let says_itself = labels.any(|(key, _)| key == ISTIO_MODE);
+    (!says_itself).then(|| pod::in_ambient(namespace))
 }
 
 /// Why a pod that runs does not get the containers that it is to get.
@@ -201,21 +210,29 @@ fn user(spec: &PodSpec) -> Option<i64> {
 }
 
 /// Containers of other meshes.
-const FOREIGN_SIDECARS: [(&str, &str); 6] = [
+const FOREIGN_SIDECARS: [(&str, &str); 8] = [
     ("istio-proxy", "Istio"),
     ("istio-init", "Istio"),
     ("linkerd-proxy", "Linkerd"),
     ("linkerd-init", "Linkerd"),
     ("kuma-sidecar", "Kuma"),
+    ("kuma-init", "Kuma"),
     ("consul-dataplane", "Consul"),
+    // Its proxy is called envoy, as others are that capture nothing.
+    ("proxyinit", "App Mesh"),
 ];
 
 /// Labels and annotations by which other meshes are asked to capture a pod.
-const FOREIGN_MARKS: [(&str, &[&str], &str); 6] = [
+const FOREIGN_MARKS: [(&str, &[&str], &str); 7] = [
     ("sidecar.istio.io/inject", &["true"], "Istio"),
     (ISTIO_MODE, &[AMBIENT], "Istio"),
     ("linkerd.io/inject", &["enabled", "ingress"], "Linkerd"),
     ("kuma.io/sidecar-injection", &["true", "enabled"], "Kuma"),
     ("consul.hashicorp.com/connect-inject", &["true"], "Consul"),
     ("consul.hashicorp.com/mesh-inject", &["true"], "Consul"),
+    (
+        "appmesh.k8s.aws/sidecarInjectorWebhook",
+        &["enabled"],
+        "App Mesh",
+    ),
 ];

@@ -138,7 +138,7 @@ impl Injection {
         }
         let changes = match placement {
             _ if unfit::is_mirror(&pod.metadata) => Vec::new(),
-            Placement::Sidecar if added::is_there(spec) => Vec::new(),
+            Placement::Sidecar if added::is_there(spec) => added::first_again(spec),
             Placement::Sidecar => self.added(&pod.metadata, spec),
             Placement::Node => added::waiting(&pod.metadata, spec),
         };

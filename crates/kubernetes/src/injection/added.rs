@@ -36,6 +36,26 @@ pub(super) fn is_there(spec: &PodSpec) -> bool {
     init.any(|container| container.name == PROXY)
 }
 
+/// What moves to the front again the containers that a pod got before: whoever changed it since may have put others there,
+/// which would begin without the mesh.
+pub(super) fn first_again(spec: &PodSpec) -> Vec<Value> {
+    let there = spec.init_containers.iter().flatten();
+    let mut there: Vec<_> = there.map(|container| container.name.as_str()).collect();
+    let ours = [CAPTURE, PROXY].into_iter();
+    let ours: Vec<_> = ours.filter(|name| there.contains(name)).collect();
+    let mut changes = Vec::new();
+    for (place, name) in ours.into_iter().enumerate() {
+        let found = there.iter().position(|it| *it == name);
+        if let Some(found) = found.filter(|found| *found != place) {
+            let moved = there.remove(found);
+            there.insert(place, moved);
+            let path = |place: usize| format!("/spec/initContainers/{place}");
+            changes.push(json!({"op": "move", "from": path(found), "path": path(place)}));
+        }
+    }
+    changes
+}
+
 impl Injection {
     /// What changes in a pod that has no proxy.
     pub(super) fn added(&self, meta: &ObjectMeta, spec: &PodSpec) -> Vec<Value> {

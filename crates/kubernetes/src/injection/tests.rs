@@ -50,14 +50,24 @@ fn answered_in(around: Around, injection: &Injection, placement: Placement, pod:
     answer["response"].clone()
 }
 
-/// A pod with what such an answer adds to it: additions alone, each to a list or as a new field.
+/// A pod with what such an answer changes in it: additions, each to a list or as a new field, and what is moved within a
+/// list.
 fn changed(pod: &Value, answer: &Value) -> Value {
     let patch = STANDARD.decode(answer["patch"].as_str().unwrap()).unwrap();
     let patch: Vec<Value> = serde_json::from_slice(&patch).unwrap();
     let mut pod = pod.clone();
     for change in patch {
+        let at = |field: &str| change[field].as_str().unwrap().rsplit_once('/').unwrap();
+        let (parent, last) = at("path");
+        if change["op"] == "move" {
+            let (from, taken) = at("from");
+            assert_eq!(from, parent);
+            let list = pod.pointer_mut(parent).unwrap().as_array_mut().unwrap();
+            let moved = list.remove(taken.parse().unwrap());
+            list.insert(last.parse().unwrap(), moved);
+            continue;
+        }
         assert_eq!(change["op"], "add");
-        let (parent, last) = change["path"].as_str().unwrap().rsplit_once('/').unwrap();
         match pod.pointer_mut(parent).unwrap() {
             Value::Array(list) => {
                 let at = last.parse().unwrap_or(list.len());
@@ -102,6 +112,30 @@ fn a_proxy_starts_before_all_else_and_what_is_left_out_is_said() {
     assert_eq!(init[1]["securityContext"]["runAsUser"], 15008);
     // Asked once more, after somebody else has changed the pod.
     assert_eq!(answered(&made), json!({"uid": "7", "allowed": true}));
+}
+
+#[test]
+fn whoever_comes_later_puts_nothing_before_the_proxy() {
+    let pod = json!({"metadata": {}, "spec": {"containers": [{"name": "cart"}]}});
+    let check = |injection: &Injection, places: &[usize], expect: &[&str]| {
+        let answer = answered_by(injection, Placement::Sidecar, &pod);
+        let mut made = changed(&pod, &answer);
+        let init = made["spec"]["initContainers"].as_array_mut().unwrap();
+        for place in places {
+            init.insert(*place, json!({"name": format!("secrets-{place}")}));
+        }
+        let answer = answered_by(injection, Placement::Sidecar, &made);
+        let moved = changed(&made, &answer);
+        assert_eq!(names(&moved["spec"]["initContainers"]), expect);
+        let again = answered_by(injection, Placement::Sidecar, &moved);
+        assert_eq!(again, json!({"uid": "7", "allowed": true}));
+    };
+    let [capture, proxy] = ["leno-capture", "leno-proxy"];
+    check(&injection(), &[0], &[capture, proxy, "secrets-0"]);
+    check(&injection(), &[1], &[capture, proxy, "secrets-1"]);
+    let both = [capture, proxy, "secrets-0", "secrets-2"];
+    check(&injection(), &[0, 2], &both);
+    check(&with_nodes(), &[0], &[proxy, "secrets-0"]);
 }
 
 #[test]

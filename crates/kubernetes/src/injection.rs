@@ -9,6 +9,7 @@
 mod added;
 mod other;
 mod ours;
+mod resources;
 pub(crate) mod unfit;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
@@ -134,6 +135,10 @@ impl Injection {
         }
         let by_namespace = unfit::in_ambient(&pod.metadata, namespace);
         if let Some(why) = by_namespace.filter(|_| around.is_ambient) {
+            return Verdict::Refused(why);
+        }
+        let resources = resources::resources(&pod.metadata).err();
+        if let Some(why) = resources.filter(|_| placement == Placement::Sidecar) {
             return Verdict::Refused(why);
         }
         let changes = match placement {

@@ -7,6 +7,7 @@ use leno_model::view::WhileAway;
 use leno_resources::pod::{CONTROL, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS};
 use serde_json::{Value, json};
 
+use super::resources::resources;
 use super::{CAPTURE, Injection, PROXY, Placement, UID};
 
 /// Where the proxy finds the token of the pod's service account that is for the mesh alone.
@@ -87,10 +88,16 @@ impl Injection {
 
     /// The containers that a pod gets, in the order in which they begin.
     pub(super) fn containers(&self, meta: &ObjectMeta) -> Vec<Value> {
-        match self.captured_by {
+        let mut containers = match self.captured_by {
             Placement::Sidecar => vec![self.capture(meta), self.proxy()],
             Placement::Node => vec![self.proxy()],
+        };
+        if let Ok(resources) = resources(meta) {
+            for container in &mut containers {
+                container["resources"] = resources.clone();
+            }
         }
+        containers
     }
 
     /// What says by the pod itself which control plane its proxy follows, whatever its namespace will say.
@@ -130,7 +137,6 @@ impl Injection {
                 "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "resources": resources(),
         })
     }
 
@@ -174,7 +180,6 @@ impl Injection {
                 "capabilities": {"drop": ["ALL"]},
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "resources": resources(),
             "volumeMounts": [
                 {"name": TOKEN_VOLUME, "mountPath": TOKENS, "readOnly": true},
                 {"name": STATE_VOLUME, "mountPath": STATE},
@@ -241,17 +246,13 @@ fn wait(meta: &ObjectMeta, spec: &PodSpec) -> (Option<u32>, Option<String>) {
 }
 
 /// What an annotation of a pod says.
-fn said<'a>(meta: &'a ObjectMeta, annotation: &str) -> Option<&'a str> {
+pub(super) fn said<'a>(meta: &'a ObjectMeta, annotation: &str) -> Option<&'a str> {
     let said = meta.annotations.as_ref()?.get(annotation)?;
     Some(said)
 }
 
 fn field(name: &str, path: &str) -> Value {
     json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}})
-}
-
-fn resources() -> Value {
-    json!({"requests": {"cpu": "10m", "memory": "24Mi"}})
 }
 
 fn token() -> Value {

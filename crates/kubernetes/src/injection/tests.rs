@@ -115,6 +115,27 @@ fn a_proxy_starts_before_all_else_and_what_is_left_out_is_said() {
 }
 
 #[test]
+fn what_is_added_to_a_pod_takes_what_the_pod_gives_it() {
+    let pod = |limit: &str| {
+        let annotations = json!({"leno.dev/proxy-memory-limit": limit});
+        json!({"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "cart"}]}})
+    };
+    let bounded = pod("128Mi");
+    let made = changed(&bounded, &answered(&bounded));
+    let expect =
+        json!({"requests": {"cpu": "10m", "memory": "24Mi"}, "limits": {"memory": "128Mi"}});
+    for container in made["spec"]["initContainers"].as_array().unwrap() {
+        assert_eq!(container["resources"], expect);
+    }
+    assert_eq!(made["spec"]["containers"][0]["resources"], Value::Null);
+    let unread = pod("128MB");
+    let expect = "leno: leno.dev/proxy-memory-limit: \"128MB\" is no amount of memory like 64Mi";
+    assert_eq!(answered(&unread)["status"]["message"], expect);
+    // The proxy of its node is none of the pod's.
+    assert_eq!(answered_for(Placement::Node, &unread)["allowed"], true);
+}
+
+#[test]
 fn whoever_comes_later_puts_nothing_before_the_proxy() {
     let pod = json!({"metadata": {}, "spec": {"containers": [{"name": "cart"}]}});
     let check = |injection: &Injection, places: &[usize], expect: &[&str]| {

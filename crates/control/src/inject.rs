@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use leno_channel::files::certificates_text;
 use leno_kubernetes::{Around, Cluster, Injection, Known, Misfit, Placement, beside, review_other};
+use leno_model::role::SYSTEM;
 use leno_model::view::Unknown;
-use leno_model::{Code, Namespace};
-use leno_resources::pod::{AMBIENT, CONTROL, ISTIO_MODE};
+use leno_model::{Code, Name, Namespace};
+use leno_resources::pod::{AMBIENT, CONTROL, ISTIO_MODE, Pod, Pods};
+use leno_wire::certificates::NODE;
 use tokio::time::sleep;
 
 use crate::center::Center;
@@ -44,7 +46,16 @@ pub(crate) fn around(center: &Center, namespace: &Namespace) -> Around {
     let mode = said(center, namespace, ISTIO_MODE);
     Around {
         is_ambient: mode.is_some_and(|mode| mode == AMBIENT),
+        is_without_nodes: is_without_nodes(&center.presence.reported().pods),
     }
+}
+
+/// Whether none of these pods is the proxy of a node. Nothing is known while no pod is seen: whoever asks is one.
+fn is_without_nodes(pods: &Pods) -> bool {
+    let is_proxy = |((namespace, _), pod): (&(Namespace, Name), &Arc<Pod>)| {
+        namespace.as_str() == SYSTEM && pod.service_account.as_str() == NODE
+    };
+    !pods.is_empty() && !pods.iter().any(is_proxy)
 }
 
 /// What a namespace says by a label.
@@ -95,5 +106,31 @@ pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
             () = sleep(rest) => {}
             changed = editions.changed() => if changed.is_err() { return },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_has_a_proxy_if_a_pod_of_lenos_own_namespace_acts_as_one() {
+        let check = |pods: &[(&str, &str)], expect: bool| {
+            let pods = pods.iter().map(|(namespace, account)| {
+                let namespace = Namespace::new(namespace).unwrap();
+                let name = Name::new(&format!("{account}-1")).unwrap();
+                let pod = Pod {
+                    service_account: Name::new(account).unwrap(),
+                    ..Pod::named(namespace.clone(), name.clone())
+                };
+                ((namespace, name), Arc::new(pod))
+            });
+            assert_eq!(is_without_nodes(&pods.collect()), expect);
+        };
+        check(&[], false);
+        let control = ("leno-system", "leno-control");
+        check(&[control], true);
+        check(&[control, ("shop", "leno-node")], true);
+        check(&[control, ("leno-system", "leno-node")], false);
     }
 }

@@ -82,6 +82,8 @@ pub struct Injection {
 pub struct Around {
     /// Whether Istio is asked to carry the calls of all pods of its namespace from their nodes.
     pub is_ambient: bool,
+    /// Whether no node has a proxy.
+    pub is_without_nodes: bool,
 }
 
 impl Injection {
@@ -147,8 +149,15 @@ impl Injection {
             Placement::Sidecar => self.added(&pod.metadata, spec),
             Placement::Node => added::waiting(&pod.metadata, spec),
         };
-        let warnings = added::unheld(&pod.metadata, spec).into_iter().collect();
-        Verdict::Made { changes, warnings }
+        let unserved = placement == Placement::Node && around.is_without_nodes;
+        let unserved = unserved.then(unfit::unserved);
+        let warnings = unserved
+            .into_iter()
+            .chain(added::unheld(&pod.metadata, spec));
+        Verdict::Made {
+            changes,
+            warnings: warnings.collect(),
+        }
     }
 }
 

@@ -341,7 +341,10 @@ fn a_pod_that_another_mesh_carries_is_not_captured_twice() {
 
 #[test]
 fn a_pod_that_istio_takes_up_by_its_namespace_is_not_captured_twice() {
-    let around = Around { is_ambient: true };
+    let around = Around {
+        is_ambient: true,
+        ..Around::default()
+    };
     let answered = |metadata: Value| {
         let pod = json!({"metadata": metadata, "spec": {"containers": [{"name": "cart"}]}});
         Placement::ALL.map(|placement| answered_in(around, &injection(), placement, &pod))
@@ -354,6 +357,22 @@ fn a_pod_that_istio_takes_up_by_its_namespace_is_not_captured_twice() {
     for answer in answered(json!({"labels": {"istio.io/dataplane-mode": "none"}})) {
         assert_eq!(answer["patchType"], "JSONPatch");
     }
+}
+
+#[test]
+fn a_pod_for_its_nodes_proxy_is_made_where_there_is_none_and_its_maker_is_told() {
+    let around = Around {
+        is_without_nodes: true,
+        ..Around::default()
+    };
+    let pod = json!({"metadata": {}, "spec": {"containers": [{"name": "cart"}]}});
+    let answered = |placement| answered_in(around, &injection(), placement, &pod);
+    let warned = answered(Placement::Node);
+    let expect = "leno: D025 pod-without-node-proxy: no node has a proxy (leno install --node): until its own has, what this \
+                  pod calls goes out in plain, and no policy holds there";
+    assert_eq!(warned["warnings"], json!([expect]));
+    assert_eq!(warned["patchType"], "JSONPatch");
+    assert_eq!(answered(Placement::Sidecar)["warnings"], Value::Null);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::core::v1::{Container, EphemeralContainer, PodSpec, SecurityContext};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use leno_model::Namespace;
 use leno_model::control_name::DEFAULT_CONTROL;
+use leno_model::{Code, Namespace};
 use leno_resources::pod::{self, AMBIENT, CONTROL, ISTIO_MODE, MIRROR, captured_twice};
 
 use super::{CAPTURE, PROXY, Placement, UID};
@@ -25,6 +25,16 @@ pub(super) fn left_out(placement: Placement, meta: &ObjectMeta, spec: &PodSpec) 
     Some(format!(
         "{what}: {without}, and what it calls goes out in plain"
     ))
+}
+
+/// Why a pod has no part in the mesh for as long as no node has a proxy. It is made all the same: the proxy of its node takes it
+/// up as it is, once that is there.
+pub(super) fn unserved() -> String {
+    let (code, slug) = (Code::D025, Code::D025.slug());
+    format!(
+        "{code} {slug}: no node has a proxy (leno install --node): until its own has, what this pod calls goes out in \
+         plain, and no policy holds there"
+    )
 }
 
 /// Whether it is what the cluster is told of a static pod: what is changed in it is not changed in what runs.

@@ -123,7 +123,22 @@ fn a_pod_gets_a_proxy_that_proves_whose_it_is() {
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("has NET_RAW"), "{refused}");
 
-    // Nor may what is added to a pod while it runs, and whatever else that pod says by now.
+    // One about which nobody was asked is named once it is to be served.
+    cluster.apply(&pod("bank", "cart-4", "", raw)).unwrap();
+    let label = ["label", "pod", "cart-4", "-n", "bank"];
+    let label = [&label[..], &["leno.dev/dataplane-mode=node"]].concat();
+    cluster.ask(&label).unwrap();
+    until_told(&world, &["check"], &["C196", "bank/cart-4", "has NET_RAW"]);
+
+    // What a pod says of its proxy holds, and what nobody could wait for does not.
+    let says = "leno.dev/proxy-memory-limit: 128Mi, leno.dev/wait-before-end-seconds: '9223372036854775807'";
+    let says = format!("{asks}, annotations: {{{says}}}");
+    cluster.apply(&pod("bank", "cart-3", &says, "")).unwrap();
+    let limits = "jsonpath={.spec.initContainers[*].resources.limits.memory}";
+    let limits = cluster.ask(&["get", "pod", "cart-3", "-n", "bank", "-o", limits]);
+    assert_eq!(limits.unwrap().trim(), "128Mi 128Mi");
+
+    // What is added to a pod while it runs may not go around its proxy either, whatever else that pod says by now.
     let debug = |namespace: &str, name: &str, security: &str| {
         let container =
             format!(r#"{{"name": "debugger", "image": "cart", "securityContext": {security}}}"#);

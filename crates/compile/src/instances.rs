@@ -77,7 +77,7 @@ pub(crate) fn instances(
     workload: &Workload<'_>,
     targeted: &ByInstance<'_>,
     policies: &Policies<'_>,
-    isolations: &Isolations<'_>,
+    isolations: &mut Isolations<'_>,
     told: &telemetry::Policies<'_>,
     tunings: &Layers<'_, TrafficPolicySpec>,
     blind: &mut Blind,

@@ -1,7 +1,9 @@
 //! From where calls come to which ports: each `NetworkPolicy` read, and those that select a workload gathered over it.
 
+mod blocks;
 mod egress;
 mod findings;
+mod held;
 mod peers;
 
 use alloc::{
@@ -14,7 +16,9 @@ use core::net::IpAddr;
 
 use leno_model::view::{AddressBlock, Ingress, Isolation, Peers};
 use leno_model::{Namespace, Notes, Origin, Ports, SpiffeId, TrustDomain};
-use leno_resources::network_policy::{IngressRule, NetworkPolicySpec, NetworkPort, PolicyType};
+use leno_resources::network_policy::{
+    IngressRule, LabelSelector, NetworkPolicySpec, NetworkPort, PolicyType,
+};
 use leno_resources::service::{TargetPort, TransportProtocol};
 use leno_resources::{List, Object, Resources};
 
@@ -75,7 +79,7 @@ impl<'a> Isolations<'a> {
                 policies.push(policy);
             }
         }
-        isolations.outgoing = Outgoing::read(resources, workloads, &mut callers);
+        isolations.outgoing = Outgoing::read(resources, &mut callers);
         isolations.by_address = callers.into_split();
         isolations
     }
@@ -85,7 +89,7 @@ impl<'a> Isolations<'a> {
     //= cluster policy otherwise allows the traffic), OR if the traffic source is the pod's local node, OR if the traffic
     //= matches at least one ingress rule across all of the NetworkPolicy objects whose podSelector matches the pod."
     pub(crate) fn over(
-        &self,
+        &mut self,
         workload: &Workload<'_>,
         addresses: &[IpAddr],
     ) -> Option<Arc<Isolation>> {
@@ -106,8 +110,8 @@ impl<'a> Isolations<'a> {
 
     /// What of addresses matters to what stands before whoever has them: of a workload's, those that are alike in it are
     /// alike.
-    pub(crate) fn told_apart_by(&self, addresses: &[IpAddr]) -> Vec<bool> {
-        self.outgoing.named(addresses).collect()
+    pub(crate) fn told_apart_by(&self, addresses: &[IpAddr]) -> BTreeSet<usize> {
+        self.outgoing.named(addresses)
     }
 
     /// The identities of which some are let in, or out, and others not, by where they come from; and the addresses that
@@ -141,6 +145,13 @@ impl<'a, R> Policy<'a, R> {
     /// Where it says which pods it is about.
     fn selecting(&self) -> Origin {
         self.object.origin("/spec/podSelector")
+    }
+
+    /// Whether it is about everybody in its namespace, whatever labels somebody has.
+    fn selects_all(&self) -> bool {
+        let selector = self.spec.and_then(|spec| spec.pod_selector.as_ref());
+        let is_read = |it: &LabelSelector| it.matches(&BTreeMap::new()).is_some();
+        selector.is_none_or(|it| it.is_empty() || !is_read(it))
     }
 
     /// Whether it is about a workload. What cannot be read of its selector leaves nobody out.

@@ -143,7 +143,8 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
     let policies = access::Policies::new(&everywhere, &policies);
     policies.note_overlaps(&mut notes);
 
-    let isolations = isolation::Isolations::read(resources, &workloads, trust_domain, &mut notes);
+    let mut isolations =
+        isolation::Isolations::read(resources, &workloads, trust_domain, &mut notes);
     let targeted = instances::targeted(everybody(), &answers, &routed);
     let mut blind = access::Blind::default();
     let mut instances = BTreeMap::new();
@@ -152,7 +153,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
             workload,
             &targeted,
             &policies,
-            &isolations,
+            &mut isolations,
             &told,
             &tunings,
             &mut blind,

@@ -257,13 +257,12 @@ fn isolation(isolation: &Isolation) -> Vec<Item> {
     });
     let rest = (!isolation.by.is_empty())
         .then(|| Item::new("all others", "denied").by(origin(isolation.by.first())));
-    let are_some_named = isolation.egress.iter().any(|egress| !egress.is_rest);
-    let egress = (1..).zip(&isolation.egress).map(move |(number, egress)| {
+    let egress = (1..).zip(&isolation.egress).map(|(number, egress)| {
         let rules = (1..).zip(&egress.rules).map(|(number, rule)| {
             Item::new(format!("rule {number}"), format!("to {rule}")).by(&rule.origin)
         });
         let rest = Item::new("all other ports", "denied").by(origin(egress.by.first()));
-        let apart = match egress.is_rest && are_some_named {
+        let apart = match egress.is_rest && number > 1 {
             true => ", but those above",
             false => "",
         };

@@ -1,6 +1,7 @@
 //! From where calls come to which ports of pods that many policies select: what is compiled and asked, against a naive
 //! twin that reads the policies as their definition does, pod by pod.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -388,9 +389,7 @@ fn who_comes_in_by_the_mesh_is_who_the_policies_let_in() {
                 let policy = table.inbound(&called.id(), port).unwrap();
                 let verdict = policy.judge_stream(&claim(&identity, Fact::Known(caller.address())));
                 let is_let_in = matches!(verdict, Verdict::Allow(_));
-                // What the network keeps from the tunnel, nobody has to hold.
-                let reaches = lets_out(&policies, caller, called, TUNNEL);
-                let is_let_out = !reaches || lets_out(&policies, caller, called, port);
+                let is_let_out = lets_out(&policies, caller, called, port);
                 let expect = lets_in(&policies, caller, called, port) && is_let_out;
                 kept += usize::from(!is_let_out);
                 assert_eq!(
@@ -446,8 +445,11 @@ fn it_is_told_which_policy_keeps_whom_out_and_where() {
         "{podSelector: {matchLabels: {app: mail}}, policyTypes: [Egress],\n  \
          egress: [{to: [{podSelector: {matchLabels: {app: cart}}}], ports: [{port: 8080}, {port: 15008}]}]}",
     );
-    // Whom it alone selects, the network lets out to nobody.
-    let nobody = policy("nobody", "{policyTypes: [Egress]}");
+    // It lets nobody out by itself.
+    let nobody = policy(
+        "nobody",
+        "{podSelector: {matchLabels: {app: mail}}, policyTypes: [Egress]}",
+    );
     let pods = [
         pod("shop", "cart", 1),
         pod("shop", "web", 2),
@@ -603,4 +605,96 @@ fn it_is_told_that_nobody_holds_ports_in_another_mesh() {
             .collect();
         assert_eq!(told, expect);
     }
+}
+
+/// Workloads that each call the next, by a policy of their own, and are let out to the mesh's port wherever it is.
+fn each_calls_the_next(count: usize) -> String {
+    let mut text = WORLD.to_owned();
+    for number in 0..count {
+        let next = (number + 1) % count;
+        writeln!(
+            text,
+            "---\n{{apiVersion: leno.dev/v1alpha1, kind: MeshWorkload, metadata: {{name: w{number}, namespace: shop, \
+             labels: {{app: w{number}}}}}, spec: {{instances: [{{address: 10.1.0.{number}}}]}}}}"
+        )
+        .unwrap();
+        let spec = format!(
+            "{{podSelector: {{matchLabels: {{app: w{number}}}}}, policyTypes: [Egress], egress: [{{ports: [{{port: 15008}}]}},\n \
+             {{to: [{{podSelector: {{matchLabels: {{app: w{next}}}}}}}], ports: [{{port: 8080}}]}}]}}"
+        );
+        text.push_str(&policy(&format!("w{number}"), &spec));
+    }
+    text
+}
+
+/// How often callers of workloads are told of, and how many accounts are named in all lists of them together.
+fn size(mesh: &Mesh) -> (usize, usize) {
+    let isolations = mesh.instances.values().map(|it| &it.workload.isolation);
+    let told: Vec<_> = isolations.flatten().flat_map(|it| &it.egress).collect();
+    let lists = told
+        .iter()
+        .map(|egress| (Arc::as_ptr(&egress.callers), &egress.callers));
+    let lists: BTreeMap<_, _> = lists.collect();
+    let accounts = lists.values().map(|callers| callers.accounts.len());
+    (told.len(), accounts.sum())
+}
+
+#[test]
+fn what_is_told_of_callers_grows_with_those_whom_a_rule_lets_out_to_who_is_called() {
+    let text = each_calls_the_next(200);
+    let (without, _) = mesh(&text, []);
+    assert_eq!(size(&without), (400, 200));
+
+    // Where one lets a caller out to each of them by its address, all of them are told apart: the other callers are not.
+    let blocks: Vec<_> = (0..200)
+        .map(|last| format!("{{ipBlock: {{cidr: 10.1.0.{last}/32}}}}"))
+        .collect();
+    let rules = blocks
+        .chunks(40)
+        .map(|some| format!("{{to: [{}], ports: [{{port: 9090}}]}}", some.join(", ")));
+    let spec = format!(
+        "{{podSelector: {{matchLabels: {{app: w0}}}}, policyTypes: [Egress], egress: [{}]}}",
+        rules.collect::<Vec<_>>().join(", ")
+    );
+    let (with, _) = mesh(&format!("{text}{}", policy("blocks", &spec)), []);
+    assert_eq!(size(&with), (599, 200));
+
+    // Nor are they where each of the policies means all pods but some by their addresses.
+    let spec = |number| {
+        format!(
+            "{{podSelector: {{matchLabels: {{app: w{number}}}}}, policyTypes: [Egress],\n \
+             egress: [{{to: [{{ipBlock: {{cidr: 10.1.0.0/16, except: [10.1.0.{number}/32]}}}}], ports: [{{port: 9090}}]}}]}}"
+        )
+    };
+    let but: String = (0..200)
+        .map(|number| policy(&format!("but-{number}"), &spec(number)))
+        .collect();
+    let (with, _) = mesh(&format!("{text}{but}"), []);
+    assert_eq!(size(&with), (600, 200));
+}
+
+#[test]
+fn who_is_not_known_yet_is_held_by_the_policies_about_everybody() {
+    let all = policy(
+        "all",
+        "{policyTypes: [Egress], egress: [{ports: [{port: 8080}, {port: 15008}]}]}",
+    );
+    let web = policy(
+        "web",
+        "{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: 9090}]}]}",
+    );
+    let pods = [pod("shop", "cart", 1), pod("shop", "web", 2)];
+    let (mesh, _) = mesh(&format!("{WORLD}{all}{web}"), pods.iter().map(Drawn::pod));
+    let table = table(&mesh, pods[0].id());
+    let lets = |caller: &Drawn, port: u16| {
+        let identity = caller.identity();
+        let policy = table.inbound(&pods[0].id(), port).unwrap();
+        let verdict = policy.judge_stream(&claim(&identity, Fact::Known(caller.address())));
+        matches!(verdict, Verdict::Allow(_))
+    };
+    let ports = [8080, 9090, 22];
+    let new = [pod("shop", "new", 3), pod("bank", "new", 4)];
+    assert_eq!(ports.map(|port| lets(&pods[1], port)), [true, true, false]);
+    assert_eq!(ports.map(|port| lets(&new[0], port)), [true, false, false]);
+    assert_eq!(ports.map(|port| lets(&new[1], port)), [true; 3]);
 }

@@ -66,11 +66,12 @@ fn write_ports(ports: &[Ports], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 pub struct Egress {
     /// The policies, of which there is one at least.
     pub by: Vec<Origin>,
-    /// Whom they select. No caller is in two of a workload's, but for one whose address is not known yet.
+    /// Whom they select. No caller is in two of a workload's without [`Self::is_rest`], but for one whose address is not
+    /// known yet.
     pub callers: Arc<Peers>,
     /// What they let out to the workload.
     pub rules: Vec<Leave>,
-    /// Whether it is about those callers alone whom none of the workload's without this is about. They stand first.
+    /// Whether it is about those of the callers alone whom none of the workload's before it is about.
     pub is_rest: bool,
 }
 

@@ -75,11 +75,10 @@ fn about_caller<'i>(
             Ok(true) => None,
             Err(lacks) => Some(lacks),
         };
-        if egress.is_rest {
-            return Some((egress, lacks.or_else(|| unsure.clone())));
-        }
         is_named |= lacks.is_none();
+        let before = unsure.clone().filter(|_| egress.is_rest);
         unsure = unsure.take().or_else(|| lacks.clone());
+        let lacks = lacks.or(before);
         Some((egress, lacks))
     })
 }

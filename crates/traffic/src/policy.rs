@@ -18,7 +18,7 @@ use core::net::SocketAddr;
 
 use leno_jwt::Proven;
 use leno_model::view::access::ExternalAuth;
-use leno_model::view::{AccessRule, HeaderChanges, Isolation, Probe, WorkloadId};
+use leno_model::view::{AccessRule, HeaderChanges, Workload, WorkloadId};
 use leno_model::{Namespace, SpiffeId, TrustDomain, Wall};
 use leno_protocol::Request;
 
@@ -57,12 +57,8 @@ enum Before<'t> {
 /// A port of a workload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'t> {
-    pub(crate) workload: &'t WorkloadId,
+    pub(crate) of: &'t Workload,
     pub(crate) port: u16,
-    /// Health checks of the workload's own.
-    pub(crate) probes: &'t [Probe],
-    /// From where calls come to it.
-    pub(crate) isolation: Option<&'t Arc<Isolation>>,
 }
 
 impl<'t> Policy<'t> {
@@ -424,7 +420,7 @@ impl<'a> Grant<'a> {
             address: self.peer.address,
             target: self
                 .target
-                .map(|target| (target.workload.clone(), target.port)),
+                .map(|target| (target.of.id.clone(), target.port)),
             rule,
             asked,
             token,

@@ -5,8 +5,8 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::net::{IpAddr, SocketAddr};
 
 use leno_model::view::{
-    Access, Action, Backend, EndpointSlice, Isolation, PortRef, Probe, Protocol, Routes,
-    ServicePort, Tuning, View, Workload, WorkloadId,
+    Access, Action, Backend, EndpointSlice, PortRef, Protocol, Routes, ServicePort, Tuning, View,
+    Workload, WorkloadId,
 };
 use leno_model::{Name, Namespace, Network, Origin, ServiceName, Subscription};
 
@@ -35,8 +35,7 @@ pub struct Table {
 struct Gates {
     ports: BTreeMap<u16, (Arc<Gate>, Arc<Report>)>,
     others: (Arc<Gate>, Arc<Report>),
-    probes: Arc<[Probe]>,
-    isolation: Option<Arc<Isolation>>,
+    of: Arc<Workload>,
 }
 
 impl Table {
@@ -133,13 +132,11 @@ impl Table {
 
     /// What stands before `port` of a workload of this proxy; `None` if it is not one.
     pub fn inbound(&self, workload: &WorkloadId, port: u16) -> Option<Policy<'_>> {
-        let (workload, gates) = self.gates.get_key_value(workload)?;
+        let gates = self.gates.get(workload)?;
         let (gate, _) = gates.ports.get(&port).unwrap_or(&gates.others);
         let target = Target {
-            workload,
+            of: &gates.of,
             port,
-            probes: &gates.probes,
-            isolation: gates.isolation.as_ref(),
         };
         Some(Policy::inbound(self, target, gate))
     }
@@ -320,7 +317,7 @@ impl Reused {
         self.0.dedup_by_key(|gate| Arc::as_ptr(gate.access()));
     }
 
-    fn gates(&mut self, workload: &Workload, before: Option<&Gates>) -> Gates {
+    fn gates(&mut self, workload: &Arc<Workload>, before: Option<&Gates>) -> Gates {
         let before = |number: Option<u16>| {
             let gates = before?;
             let known = number.and_then(|number| gates.ports.get(&number));
@@ -339,8 +336,7 @@ impl Reused {
                 self.gate(&workload.other_ports),
                 Report::next(before(None), &workload.telemetry),
             ),
-            probes: Arc::clone(&workload.probes),
-            isolation: workload.isolation.clone(),
+            of: workload.clone(),
         }
     }
 

@@ -390,7 +390,8 @@ fn who_comes_in_by_the_mesh_is_who_the_policies_let_in() {
                 let verdict = policy.judge_stream(&claim(&identity, Fact::Known(caller.address())));
                 let is_let_in = matches!(verdict, Verdict::Allow(_));
                 let is_let_out = lets_out(&policies, caller, called, port);
-                let expect = lets_in(&policies, caller, called, port) && is_let_out;
+                let is_itself = std::ptr::eq(caller, called);
+                let expect = is_itself || lets_in(&policies, caller, called, port) && is_let_out;
                 kept += usize::from(!is_let_out);
                 assert_eq!(
                     is_let_in, expect,
@@ -605,6 +606,25 @@ fn it_is_told_that_nobody_holds_ports_in_another_mesh() {
             .collect();
         assert_eq!(told, expect);
     }
+}
+
+#[test]
+fn nobody_is_kept_from_itself() {
+    let none = policy("none", "{policyTypes: [Ingress, Egress]}");
+    let pods = [pod("shop", "web", 1), pod("shop", "web", 2)];
+    let (mesh, _) = mesh(&format!("{WORLD}{none}"), pods.iter().map(Drawn::pod));
+    let table = table(&mesh, pods[0].id());
+    let policy = table.inbound(&pods[0].id(), 8080).unwrap();
+    let is_let_in = |caller: &Drawn, address: Ipv4Addr| {
+        let identity = caller.identity();
+        let verdict = policy.judge_stream(&claim(&identity, Fact::Known(address)));
+        matches!(verdict, Verdict::Allow(_))
+    };
+    let [own, other] = [&pods[0], &pods[1]];
+    assert!(is_let_in(own, own.address()));
+    assert!(!is_let_in(other, other.address()));
+    let stranger = pod("shop", "api", 1);
+    assert!(!is_let_in(&stranger, own.address()));
 }
 
 /// Workloads that each call the next, by a policy of their own, and are let out to the mesh's port wherever it is.

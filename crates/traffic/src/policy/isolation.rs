@@ -2,8 +2,9 @@
 //! one port alone.
 
 use alloc::{borrow::ToOwned, format, string::String, sync::Arc, vec::Vec};
+use core::net::IpAddr;
 
-use leno_model::view::{At, Egress, Ingress, Isolation, Peers};
+use leno_model::view::{At, Egress, Ingress, Isolation, Peers, Workload};
 use leno_model::{Origin, Ports, TrustDomain};
 
 use crate::caller::{Claim, Fact, Missing};
@@ -12,14 +13,34 @@ use crate::policy::{Denied, Target, Verdict};
 use crate::story::{Detail, first_details, numbered};
 
 /// What stands before all ports of a workload says of a call: `None` where it lets it in, or is not asked.
+//= Kubernetes Network Policies: "Other pods that are allowed (exception: a pod cannot block access to itself)"
 pub(super) fn judge<'t>(target: Target<'_>, call: Call<'_>) -> Option<Verdict<'t>> {
-    let isolation = target.isolation.filter(|_| is_asked(call))?;
-    match judge_ingress(isolation, call) {
+    let isolation = target.of.isolation.as_ref().filter(|_| is_asked(call))?;
+    let verdict = match judge_ingress(isolation, call) {
         Some(Verdict::Deny(denied)) => Some(Verdict::Deny(denied)),
         ingress => match judge_egress(isolation, call) {
             Some(Verdict::Deny(denied)) => Some(Verdict::Deny(denied)),
             egress => ingress.or(egress),
         },
+    };
+    match is_itself(target.of, call.claim) {
+        Ok(true) => None,
+        Err(missing) => verdict.map(|_| Verdict::Undecided(missing)),
+        Ok(false) => verdict,
+    }
+}
+
+/// Whether a workload calls itself: who acts as it does, and comes from where it is.
+fn is_itself(workload: &Workload, claim: &Claim<'_>) -> Result<bool, Missing> {
+    let is_there = |address: IpAddr| {
+        let mut own = workload.addresses.iter();
+        own.any(|it| it.to_canonical() == address.to_canonical())
+    };
+    match (claim.caller, claim.address) {
+        (Fact::Unknown, _) => Err(Missing::CallerIdentity),
+        (Fact::Known(caller), _) if caller != Some(&workload.identity) => Ok(false),
+        (Fact::Known(_), Fact::Known(address)) => Ok(is_there(address)),
+        (Fact::Known(_), Fact::Unknown) => Err(Missing::CallerAddress),
     }
 }
 
@@ -138,9 +159,14 @@ fn is_among(peers: &Peers, claim: &Claim<'_>, own: &TrustDomain) -> Result<bool,
 
 /// What each rule says of a call.
 pub(super) fn told(target: Target<'_>, call: Call<'_>) -> Vec<Detail> {
-    let Some(isolation) = target.isolation.filter(|_| is_asked(call)) else {
+    let isolation = target.of.isolation.as_ref();
+    let Some(isolation) = isolation.filter(|_| is_asked(call)) else {
         return Vec::new();
     };
+    if is_itself(target.of, call.claim) == Ok(true) {
+        let text = "no NetworkPolicy holds it: it calls itself".to_owned();
+        return [Detail { text, origin: None }].into();
+    }
     let not_about = || format!("no: it is not about port {}", call.port);
     let ingress = isolation.rules.iter().map(|rule| {
         let said = match lets_in(rule, call) {

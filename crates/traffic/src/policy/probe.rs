@@ -19,7 +19,7 @@ impl<'t> Policy<'t> {
     /// The health checks of a port.
     fn probes(&self, target: Target<'t>) -> impl Iterator<Item = &'t Probe> + use<'t> {
         let everywhere = &self.table.view().settings.probes;
-        let all = everywhere.iter().map(Arc::as_ref).chain(target.probes);
+        let all = everywhere.iter().map(Arc::as_ref).chain(&*target.of.probes);
         all.filter(move |probe| probe.port == target.port)
     }
 

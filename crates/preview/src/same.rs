@@ -273,6 +273,7 @@ fn bare_isolation(isolation: &Isolation) -> Isolation {
         });
         Arc::new(Egress {
             by: egress.by.iter().map(unplaced).collect(),
+            have_others: egress.have_others,
             callers: egress.callers.clone(),
             rules: rules.collect(),
             is_rest: egress.is_rest,

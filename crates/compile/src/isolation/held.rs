@@ -59,8 +59,9 @@ struct Group {
 #[derive(Default)]
 struct Class {
     callers: Arc<Peers>,
-    /// The policies that select all of them, without those that select everybody.
+    /// The policies that select all of them, without those that select everybody; an example, if none does.
     by: Places,
+    have_others: bool,
     /// What lets them out, beside what lets out everybody.
     rules: Vec<Leave>,
 }
@@ -251,15 +252,16 @@ impl<'a> Held<'a> {
     fn class(&self, groups: &[&Group], callers: Arc<Peers>, here: &Here<'_>) -> Class {
         let selecting = groups.iter().map(|group| group.policies.clone());
         let common = selecting.reduce(|all, own| &all & &own);
-        let any = || groups.iter().flat_map(|group| &group.policies).next();
         let mut by = common.unwrap_or_default();
-        if by.is_empty() && self.whole.is_empty() {
-            by.extend(any());
+        let have_others = by.is_empty() && self.whole.is_empty();
+        if have_others {
+            by.extend(groups.iter().flat_map(|group| &group.policies).next());
         }
         let leaves = groups.iter().flat_map(|group| here.leaves(&group.policies));
         Class {
             callers,
             by,
+            have_others,
             rules: merged(leaves),
         }
     }
@@ -273,6 +275,7 @@ impl<'a> Held<'a> {
         rules.extend(own.cloned().collect::<Vec<_>>());
         Egress {
             by: by.collect(),
+            have_others: class.have_others,
             callers: class.callers.clone(),
             rules,
             is_rest,

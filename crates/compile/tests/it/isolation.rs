@@ -609,6 +609,39 @@ fn it_is_told_that_nobody_holds_ports_in_another_mesh() {
 }
 
 #[test]
+fn who_refuses_is_not_taken_for_a_policy_that_selects_the_caller_if_nobody_says_so() {
+    let out = |app: &str| {
+        let spec =
+            format!("{{podSelector: {{matchLabels: {{app: {app}}}}}, policyTypes: [Egress]}}");
+        policy(app, &spec)
+    };
+    let pods = [
+        pod("bank", "cart", 1),
+        pod("shop", "api", 2),
+        pod("shop", "web", 3),
+    ];
+    let refused = |policies: &[String]| {
+        let text = format!("{WORLD}{}", policies.concat());
+        let (mesh, _) = mesh(&text, pods.iter().map(Drawn::pod));
+        let table = table(&mesh, pods[0].id());
+        let identity = pods[2].identity();
+        let policy = table.inbound(&pods[0].id(), 8080).unwrap();
+        match policy.judge_stream(&claim(&identity, Fact::Known(pods[2].address()))) {
+            Verdict::Deny(denied) => denied.to_string(),
+            Verdict::Allow(_) | Verdict::Undecided(_) => "let in".into(),
+        }
+    };
+    let alone = "the caller out to others, or to other ports, alone";
+    let one = format!("NetworkPolicy shop/web lets {alone}");
+    assert_eq!(refused(&[out("web")]), one);
+    let like = format!("policies like NetworkPolicy shop/api let {alone}");
+    assert_eq!(refused(&[out("api"), out("web")]), like);
+    let all = policy("all", "{policyTypes: [Egress]}");
+    let every = format!("NetworkPolicy shop/all lets {alone}");
+    assert_eq!(refused(&[out("api"), out("web"), all]), every);
+}
+
+#[test]
 fn nobody_is_kept_from_itself() {
     let none = policy("none", "{policyTypes: [Ingress, Egress]}");
     let pods = [pod("shop", "web", 1), pod("shop", "web", 2)];

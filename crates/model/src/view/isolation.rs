@@ -66,6 +66,8 @@ fn write_ports(ports: &[Ports], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 pub struct Egress {
     /// The policies, of which there is one at least.
     pub by: Vec<Origin>,
+    /// Whether no policy selects all of them: each caller has others, and these are an example.
+    pub have_others: bool,
     /// Whom they select. No caller is in two of a workload's without [`Self::is_rest`], but for one whose address is not
     /// known yet.
     pub callers: Arc<Peers>,

@@ -209,6 +209,15 @@ fn is_asked(call: Call<'_>) -> bool {
     !matches!(call.claim.caller, Fact::Known(None))
 }
 
+/// The same of whoever selects callers; of one who may select others of them alone, `policies like NetworkPolicy shop/cart
+/// let`.
+pub(super) fn who_lets_out(egress: &Egress) -> String {
+    match egress.by.first() {
+        Some(example) if egress.have_others => format!("policies like {} let", example.object),
+        _ => who_lets(&egress.by),
+    }
+}
+
 /// `NetworkPolicy shop/cart lets`, or `NetworkPolicy shop/cart and 2 more let`.
 pub(super) fn who_lets(by: &[Origin]) -> String {
     let mut by = by.iter();

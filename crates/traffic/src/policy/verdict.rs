@@ -99,7 +99,7 @@ pub enum Denied {
     #[error("{} in others, or to other ports, alone", isolation::who_lets(&.0.by))]
     Isolated(Arc<Isolation>),
     /// A `NetworkPolicy` selects the caller, and none that does lets it out to the port of whom it is for.
-    #[error("{} the caller out to others, or to other ports, alone", isolation::who_lets(&.0.by))]
+    #[error("{} the caller out to others, or to other ports, alone", isolation::who_lets_out(.0))]
     KeptIn(Arc<Egress>),
     /// No rule speaks of it, and the default is to allow: that is said of this mesh, and the caller is of
     /// another trust domain.

@@ -67,6 +67,8 @@ pub(crate) struct EgressMessage {
     rules: Vec<LeaveMessage>,
     #[prost(bool, tag = "4")]
     is_rest: bool,
+    #[prost(bool, tag = "5")]
+    have_others: bool,
 }
 
 impl Carried for Egress {
@@ -78,6 +80,7 @@ impl Carried for Egress {
             callers: Some(self.callers.to_message()),
             rules: to_list(&self.rules),
             is_rest: self.is_rest,
+            have_others: self.have_others,
         }
     }
 
@@ -90,6 +93,7 @@ impl Carried for Egress {
             )?),
             rules: from_list(message.rules)?,
             is_rest: message.is_rest,
+            have_others: message.have_others,
         })
     }
 }

@@ -463,6 +463,7 @@ fn with(view: &mut View, feature: &str) -> &'static str {
         "isolation-egress" => {
             let egress = Egress {
                 by: vec![origin()],
+                have_others: false,
                 callers: Arc::default(),
                 rules: Vec::new(),
                 is_rest: false,

@@ -604,6 +604,7 @@ impl Maker {
             egress: self.some(2, |maker| {
                 Arc::new(Egress {
                     by: by(maker),
+                    have_others: maker.one(&[false, true]),
                     callers: Arc::new(from(maker)),
                     rules: maker.some(2, |maker| Leave {
                         origin: maker.origin(),

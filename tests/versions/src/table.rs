@@ -389,9 +389,9 @@ spec: {podSelector: {matchLabels: {app: cart}}, ingress: [{from: [{ipBlock: {cid
     },
     Row {
         feature: "isolation-egress",
-        what: "`NetworkPolicy`: `egress` with ports",
+        what: "`NetworkPolicy`: `egress`",
         reads: Reads::Called,
-        refused: "every call to every port of what callers are let out to by the mesh at some ports alone",
+        refused: "every call to every port of what some callers are let out to at some ports alone, or at none",
         since: FIRST,
         used: Used::Here {
             policy: "",

@@ -201,6 +201,11 @@ impl Meaning {
         Some((mesh, compiled))
     }
 
+    /// The pods that the mesh was made with.
+    pub(crate) fn pods(&self) -> &Arc<Pods> {
+        &self.compiled.resources.pods
+    }
+
     /// The findings that `before` lacks.
     pub(crate) fn news(&self, before: &Self) -> Vec<&Note> {
         let known = before.gists();

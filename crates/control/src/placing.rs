@@ -34,8 +34,8 @@ pub(crate) async fn place(
     let mut editions = center.editions.subscribe();
     let seen = async {
         loop {
-            let pods = center.presence.reported().pods;
-            let placed = placed(&pods, &editions.borrow_and_update().mesh, &node, &pod);
+            let edition = Arc::clone(&editions.borrow_and_update());
+            let placed = placed(edition.meaning.pods(), &edition.mesh, &node, &pod);
             if placed != Placed::NotSeen || editions.changed().await.is_err() {
                 return placed;
             }
@@ -45,6 +45,7 @@ pub(crate) async fn place(
     Ok(placed.unwrap_or(Placed::NotSeen).encode())
 }
 
+/// Who carries the calls of a pod, as far as these pods tell, with which the mesh was made.
 fn placed(pods: &Pods, mesh: &Mesh, node: &str, pod: &Arriving) -> Placed {
     let id = &pod.id;
     let named = (id.namespace.clone(), id.name.clone());
@@ -52,8 +53,15 @@ fn placed(pods: &Pods, mesh: &Mesh, node: &str, pod: &Arriving) -> Placed {
     let (Some(seen), Some(instance)) = (seen, mesh.instances.get(id)) else {
         return Placed::NotSeen;
     };
-    if seen.locality.node.as_deref() != Some(node) {
+    let has_own_proxy = seen.has_proxy && !seen.is_on_host;
+    if instance.workload.pod.is_none() && !has_own_proxy {
         return Placed::Elsewhere;
+    }
+    match seen.locality.node.as_deref() {
+        Some(on) if on == node => {}
+        Some(_) => return Placed::Elsewhere,
+        // The node knows by now that the pod is bound to it, and the watch does not yet.
+        None => return Placed::NotSeen,
     }
     match instance.workload.pod.as_deref() {
         Some(served) if served.uid == seen.uid => Placed::Here(served.clone()),
@@ -63,8 +71,7 @@ fn placed(pods: &Pods, mesh: &Mesh, node: &str, pod: &Arriving) -> Placed {
             let sidecars = mesh.sidecars.get(node);
             match sidecars.and_then(|sidecars| sidecars.get(id)) {
                 Some(kept) if kept.uid == seen.uid => Placed::Beside(view::Pod::clone(kept)),
-                Some(_) => Placed::NotSeen,
-                None => Placed::Elsewhere,
+                Some(_) | None => Placed::NotSeen,
             }
         }
     }
@@ -98,8 +105,15 @@ mod tests {
             is_on_host: true,
             ..pod("host-1", "n1", "sidecar", true)
         };
+        let unbound = |mut pod: Pod| {
+            pod.locality.node = None;
+            pod
+        };
         let pods = [
             pod("cart-1", "n1", "node", false),
+            unbound(pod("cart-2", "", "node", false)),
+            unbound(pod("mail-2", "", "sidecar", true)),
+            unbound(pod("none-2", "", "none", false)),
             pod("mail-1", "n1", "sidecar", true),
             pod("late-1", "n1", "sidecar", false),
             pod("web-1", "n2", "sidecar", true),
@@ -132,6 +146,9 @@ mod tests {
         };
         for (name, expect) in [
             ("cart-1", "here uid-cart-1"),
+            ("cart-2", "not seen"),
+            ("mail-2", "not seen"),
+            ("none-2", "elsewhere"),
             ("mail-1", "beside uid-mail-1"),
             ("late-1", "elsewhere"),
             ("web-1", "elsewhere"),

@@ -3,8 +3,8 @@
 //!
 //! The plugin is the last of a chain: when it is called, the pod has its network, and none of its containers runs. It asks
 //! the node's proxy, which puts itself before that pod or leaves it alone, and passes on what the plugins before it have
-//! made ([`run()`]). Without an answer the pod does not start, so that none runs uncaptured. [`Keeper`] puts it there and
-//! looks whether it still is.
+//! made ([`run()`]). Without an answer the pod does not start, so that none runs uncaptured, unless the mesh wants it
+//! otherwise ([`WhileAway`]). [`Keeper`] puts it there and looks whether it still is.
 
 mod ask;
 mod ended;

@@ -47,6 +47,14 @@ pub enum Answer {
         /// Why, for people.
         why: String,
     },
+    /// Nobody can say whether it should be captured: what becomes of pods while nobody answers becomes of it. A plugin
+    /// that does not know this answer lets none start by it.
+    Undecided {
+        /// What that is called: `H017`.
+        code: String,
+        /// Why, for people.
+        why: String,
+    },
 }
 
 #[cfg(test)]
@@ -70,5 +78,8 @@ mod tests {
         let refused = read(r#"{"refused": {"code": "H005", "why": "no rules"}}"#);
         let (code, why) = ("H005".to_owned(), "no rules".to_owned());
         assert_eq!(refused, Answer::Refused { code, why });
+        let undecided = read(r#"{"undecided": {"code": "H017", "why": "nobody says"}}"#);
+        let (code, why) = ("H017".to_owned(), "nobody says".to_owned());
+        assert_eq!(undecided, Answer::Undecided { code, why });
     }
 }

@@ -147,16 +147,21 @@ impl Called {
 
 /// Whether the pod may start after that answer; with a note, if it does so without one.
 fn settled(options: &Options, answer: Result<Answer, NotAsked>) -> Result<Option<String>, Failure> {
-    match answer {
-        Ok(Answer::Served(_)) => Ok(None),
-        Ok(Answer::Refused { code, why }) => Err(Failure::refused(&code, &why)),
+    let (why, failure) = match answer {
+        Ok(Answer::Served(_)) => return Ok(None),
+        Ok(Answer::Refused { code, why }) => return Err(Failure::refused(&code, &why)),
+        // The control plane is away.
+        Ok(Answer::Undecided { code, why }) => {
+            (format!("{code}: {why}"), Failure::refused(&code, &why))
+        }
         // Somebody is there.
-        Err(why @ NotAsked::Misread { .. }) => Err(Failure::away(why.to_string())),
-        Err(why) => match options.while_away {
-            WhileAway::Closed => Err(Failure::away(why.to_string())),
-            WhileAway::Open => Ok(Some(format!(
-                "leno-cni: {why}; whileAway is Open: the pod starts uncaptured"
-            ))),
-        },
+        Err(why @ NotAsked::Misread { .. }) => return Err(Failure::away(why.to_string())),
+        Err(why) => (why.to_string(), Failure::away(why.to_string())),
+    };
+    match options.while_away {
+        WhileAway::Closed => Err(failure),
+        WhileAway::Open => Ok(Some(format!(
+            "leno-cni: {why}; whileAway is Open: the pod starts uncaptured"
+        ))),
     }
 }

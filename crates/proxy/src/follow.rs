@@ -193,7 +193,7 @@ impl Follower {
 
     /// The way to find out which pods the proxy of a node is to serve.
     pub fn placer(&self) -> Placer {
-        Placer(self.line.subscribe())
+        Placer::new(self.line.subscribe())
     }
 
     /// The way to get the processes of pods that this proxy serves their first certificates.

@@ -150,6 +150,28 @@ fn without_an_answer_no_pod_starts_unless_that_is_wanted() {
     assert_eq!(ended.status.code(), Some(1), "somebody is there: {ended:?}");
 }
 
+#[test]
+fn where_nobody_can_say_whose_a_pod_is_the_mesh_says_whether_it_starts() {
+    let undecided = r#"{"undecided": {"code": "H017", "why": "pod-not-placed: nobody says"}}"#;
+    for command in ["ADD", "CHECK"] {
+        let folder = Folder::new(&format!("closed-{command}"));
+        let _asked = proxy(&folder, undecided);
+        let ended = program(command, &asking(&folder, "1.0.0"));
+        assert_eq!(ended.status.code(), Some(1));
+        let said: Value = serde_json::from_slice(&ended.stdout).unwrap();
+        assert_eq!(said["msg"], "H017: pod-not-placed: nobody says");
+
+        let folder = Folder::new(&format!("open-{command}"));
+        let _asked = proxy(&folder, undecided);
+        let mut open = asking(&folder, "1.0.0");
+        open["whileAway"] = "Open".into();
+        let ended = program(command, &open);
+        assert!(ended.status.success(), "{ended:?}");
+        let note = String::from_utf8_lossy(&ended.stderr);
+        assert!(note.contains("nobody says; whileAway is Open"), "{note}");
+    }
+}
+
 /// A call about which nobody is to be asked.
 fn unasked(called: &Called, input: &str) -> Ended {
     run(

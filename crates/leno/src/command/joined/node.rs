@@ -36,7 +36,7 @@ use crate::command::joined::node::arriving::Arrivals;
 use crate::command::joined::node::door::Door;
 use crate::command::joined::node::guarding::{Guarding, Looked};
 use crate::command::joined::node::keeping::Keeping;
-use crate::command::joined::node::plugin::{Asked, refused};
+use crate::command::joined::node::plugin::{Asked, Knowing, refused};
 use crate::command::joined::node::pod::{Heard, NotTaken, Pod, capture};
 use crate::command::joined::node::process::{Happened, What};
 use crate::command::joined::node::processes::Processes;
@@ -128,8 +128,15 @@ impl<'a> Node<'a> {
     /// Serves pods for as long as it is polled.
     pub(super) async fn run(mut self, mut tell: impl FnMut(Said)) -> anyhow::Result<Infallible> {
         let (asked, mut asking) = mpsc::channel(MOST_WAITING);
-        let (socket, placer) = (self.wanted.cni_socket.as_ref(), self.placer.clone());
-        let open = || Door::open(socket, &placer, &asked);
+        let (said, mut saying) = mpsc::channel(MOST_WAITING);
+        let knowing = Knowing {
+            placer: self.placer.clone(),
+            told: self.views.clone(),
+            asked,
+            said,
+        };
+        let socket = self.wanted.cni_socket.as_ref();
+        let open = || Door::open(socket, &knowing);
         let mut door = open()?;
         let mut keeping = Keeping::of(self.wanted)?;
         let mut captures = self.running.capture().known();
@@ -148,6 +155,7 @@ impl<'a> Node<'a> {
                 // Whoever says so lives as long as this.
                 _ = self.views.changed() => {}
                 Some(asked) = asking.recv() => self.answer(asked),
+                Some(said) = saying.recv() => self.said.push(said),
                 Some(heard) = self.hearing.recv() => self.hear(heard),
                 Some(happened) = self.happening.recv() => self.note(&happened),
                 // Whoever says so lives as long as this.

@@ -6,10 +6,8 @@ use std::pin::Pin;
 
 use anyhow::Context as _;
 use leno_host::SocketFile;
-use leno_proxy::follow::Placer;
-use tokio::sync::mpsc;
 
-use crate::command::joined::node::plugin::{Asked, Plugin};
+use crate::command::joined::node::plugin::{Knowing, Plugin};
 
 /// Where the network plugin asks, if it is to ask at all.
 pub(super) struct Door {
@@ -19,19 +17,15 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Opens at `path`, in the place of whoever answered there. What is asked comes by `asked`.
-    pub(super) fn open(
-        path: Option<&PathBuf>,
-        placer: &Placer,
-        asked: &mpsc::Sender<Asked>,
-    ) -> anyhow::Result<Self> {
+    /// Opens at `path`, in the place of whoever answered there.
+    pub(super) fn open(path: Option<&PathBuf>, knowing: &Knowing) -> anyhow::Result<Self> {
         let Some(path) = path else {
             return Ok(Self {
                 at: None,
                 serving: Box::pin(std::future::pending()),
             });
         };
-        let listening = Plugin::listen(path, placer.clone(), asked.clone());
+        let listening = Plugin::listen(path, knowing.clone());
         let (plugin, file) =
             listening.with_context(|| format!("cannot listen on {}", path.display()))?;
         Ok(Self {

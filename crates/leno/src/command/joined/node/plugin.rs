@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use leno_cni::{Answer, MOST, Question};
 use leno_host::{KnownBy, Netns, Reach, SocketFile};
-use leno_model::view::{Pod, WorkloadId};
+use leno_model::view::{Pod, View, WhileAway, WorkloadId};
 use leno_model::{Code, Name, Namespace};
 use leno_proxy::follow::Placer;
 use leno_wire::pods::{Arriving, Placed};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+use crate::command::joined::node::Said;
 
 /// How many questions are answered at a time; the others wait.
 const MOST_ASKED: usize = 64;
@@ -36,29 +38,30 @@ pub(super) struct Asked {
     pub(super) answer: oneshot::Sender<Answer>,
 }
 
+/// Who knows the answers.
+#[derive(Clone)]
+pub(super) struct Knowing {
+    pub(super) placer: Placer,
+    /// What the control plane told last.
+    pub(super) told: watch::Receiver<Option<Arc<View>>>,
+    /// Takes what is asked about pods of ours.
+    pub(super) asked: mpsc::Sender<Asked>,
+    /// Takes what people are to be told.
+    pub(super) said: mpsc::Sender<Said>,
+}
+
 /// The socket.
 pub(super) struct Plugin {
     listener: UnixListener,
-    placer: Placer,
-    asked: mpsc::Sender<Asked>,
+    knowing: Knowing,
 }
 
 impl Plugin {
-    /// Listens at `path`, in the place of whoever did before, until the file is dropped. What is asked about pods of ours
-    /// comes by `asked`.
-    pub(super) fn listen(
-        path: &Path,
-        placer: Placer,
-        asked: mpsc::Sender<Asked>,
-    ) -> io::Result<(Self, SocketFile)> {
+    /// Listens at `path`, in the place of whoever did before, until the file is dropped.
+    pub(super) fn listen(path: &Path, knowing: Knowing) -> io::Result<(Self, SocketFile)> {
         let (listener, file) =
             SocketFile::put(path, Reach::Owner, |path| UnixListener::bind(path))?;
-        let plugin = Self {
-            listener,
-            placer,
-            asked,
-        };
-        Ok((plugin, file))
+        Ok((Self { listener, knowing }, file))
     }
 
     /// Answers for as long as it is polled.
@@ -76,21 +79,17 @@ impl Plugin {
                 Err(error) => return error,
             };
             while tasks.try_join_next().is_some() {}
-            let (placer, asked) = (self.placer.clone(), self.asked.clone());
+            let knowing = self.knowing.clone();
             tasks.spawn(async move {
                 let _permit = permit;
                 // One that hangs up has its answer elsewhere: the runtime asks again.
-                drop(serve(stream, placer, asked).await);
+                drop(serve(stream, knowing).await);
             });
         }
     }
 }
 
-async fn serve(
-    mut stream: UnixStream,
-    placer: Placer,
-    asked: mpsc::Sender<Asked>,
-) -> io::Result<()> {
+async fn serve(mut stream: UnixStream, knowing: Knowing) -> io::Result<()> {
     let process = stream.peer_cred()?.pid();
     let process = process.and_then(|process| u32::try_from(process).ok());
     let (reading, mut writing) = stream.split();
@@ -98,7 +97,7 @@ async fn serve(
     let mut reading = BufReader::new(reading.take(MOST as u64));
     timeout(ASKING, reading.read_until(b'\n', &mut line)).await??;
     let answer = match read(&line) {
-        Ok(question) => answer(question, process, placer, asked).await,
+        Ok(question) => knowing.answer(question, process).await,
         Err(refused) => refused,
     };
     let mut line = serde_json::to_vec(&answer)?;
@@ -138,47 +137,70 @@ fn read(line: &[u8]) -> Result<Read, Answer> {
     })
 }
 
-async fn answer(
-    read: Read,
-    process: Option<u32>,
-    mut placer: Placer,
-    asked: mpsc::Sender<Asked>,
-) -> Answer {
-    let Read {
-        arriving,
-        netns,
-        is_check,
-    } = read;
-    let not_placed = |why: &str| refused(Code::H017, why);
-    let (pod, known_by) = match timeout(PLACING, placer.place(&arriving)).await {
-        Err(_) => return not_placed("the control plane does not answer"),
-        Ok(Err(why)) => return not_placed(&why),
-        Ok(Ok(Placed::NotSeen)) => {
-            return not_placed("the control plane has not seen this pod in the cluster yet");
+impl Knowing {
+    async fn answer(mut self, read: Read, process: Option<u32>) -> Answer {
+        let Read {
+            arriving,
+            netns,
+            is_check,
+        } = read;
+        let not_placed = |why: &str| refused(Code::H017, why);
+        let (pod, known_by) = match self.place(&arriving).await {
+            None => return self.answer_alone(&arriving.id, is_check),
+            Some(Err(why)) => return not_placed(&why),
+            Some(Ok(Placed::NotSeen)) => {
+                return not_placed("the control plane has not seen this pod in the cluster yet");
+            }
+            Some(Ok(Placed::Elsewhere)) => return Answer::Served(false),
+            Some(Ok(Placed::Here(pod))) => (pod, KnownBy::Mark),
+            Some(Ok(Placed::Beside(pod))) => (pod, KnownBy::User),
+        };
+        let opened =
+            process.ok_or_else(|| io::Error::other("the kernel does not say which process asks"));
+        let netns = match opened.and_then(|process| Netns::open_as(process, &netns)) {
+            Ok(netns) => netns,
+            Err(why) => return refused(Code::H018, &format!("{}: {why}", netns.display())),
+        };
+        let (answer, answered) = oneshot::channel();
+        let question = Asked {
+            id: arriving.id,
+            pod,
+            known_by,
+            netns,
+            is_check,
+            answer,
+        };
+        let is_asked = self.asked.send(question).await.is_ok();
+        match answered.await {
+            Ok(answer) if is_asked => answer,
+            Ok(_) | Err(_) => not_placed("this proxy ends"),
         }
-        Ok(Ok(Placed::Elsewhere)) => return Answer::Served(false),
-        Ok(Ok(Placed::Here(pod))) => (pod, KnownBy::Mark),
-        Ok(Ok(Placed::Beside(pod))) => (pod, KnownBy::User),
-    };
-    let opened =
-        process.ok_or_else(|| io::Error::other("the kernel does not say which process asks"));
-    let netns = match opened.and_then(|process| Netns::open_as(process, &netns)) {
-        Ok(netns) => netns,
-        Err(why) => return refused(Code::H018, &format!("{}: {why}", netns.display())),
-    };
-    let (answer, answered) = oneshot::channel();
-    let question = Asked {
-        id: arriving.id,
-        pod,
-        known_by,
-        netns,
-        is_check,
-        answer,
-    };
-    let is_asked = asked.send(question).await.is_ok();
-    match answered.await {
-        Ok(answer) if is_asked => answer,
-        Ok(_) | Err(_) => not_placed("this proxy ends"),
+    }
+
+    /// What the control plane says of a pod; `None` if it does not answer.
+    async fn place(&mut self, pod: &Arriving) -> Option<Result<Placed, String>> {
+        timeout(PLACING, self.placer.place(pod)).await.ok()
+    }
+
+    /// The answer while the control plane gives none.
+    fn answer_alone(&self, id: &WorkloadId, is_check: bool) -> Answer {
+        let (code, why) = (Code::H017, "the control plane does not answer");
+        let why = format!("{}: {why}", code.slug());
+        if self.is_open() && !is_check {
+            let line = format!("{id}: {code} {why}; whileAway is Open: it starts uncaptured");
+            // Where so much is told that there is no room, the runtime's log has it.
+            self.said.try_send(Said::Bad(line)).ok();
+        }
+        Answer::Undecided {
+            code: code.to_string(),
+            why,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        let told = self.told.borrow();
+        let mut settings = told.iter().map(|view| &view.settings);
+        settings.any(|settings| settings.while_away == WhileAway::Open)
     }
 }
 
@@ -186,5 +208,92 @@ pub(super) fn refused(code: Code, why: &str) -> Answer {
     Answer::Refused {
         code: code.to_string(),
         why: format!("{}: {why}", code.slug()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use leno_cni::{Called, NotAsked, run};
+    use leno_compile::{ViewOf, compile};
+    use leno_resources::Resources;
+
+    use super::*;
+
+    /// What a proxy was told last.
+    fn told(while_away: WhileAway) -> Option<Arc<View>> {
+        let (mesh, _) = compile(&Resources::default());
+        let mut view = mesh.view(ViewOf {
+            workloads: &BTreeSet::new(),
+        });
+        let settings = Arc::make_mut(&mut view.settings);
+        settings.while_away = while_away;
+        Some(Arc::new(view))
+    }
+
+    /// What becomes of a pod about which the plugin asks while the control plane is away: what the runtime is told, and
+    /// who reads the proxy's log.
+    async fn outcome(told: Option<Arc<View>>, namespace: &str, while_away: &str) -> String {
+        let (_away, line) = watch::channel(None);
+        let (_views, told) = watch::channel(told);
+        let (asked, _asking) = mpsc::channel(1);
+        let (said, mut saying) = mpsc::channel(1);
+        let knowing = Knowing {
+            placer: Placer::new(line),
+            told,
+            asked,
+            said,
+        };
+        let question = Question::Add(leno_cni::Pod {
+            namespace: namespace.to_owned(),
+            name: "web-1".to_owned(),
+            uid: Some("7".to_owned()),
+            netns: "/var/run/netns/cni-7".to_owned(),
+            addresses: Vec::new(),
+        });
+        let question = read(&serde_json::to_vec(&question).unwrap()).ok().unwrap();
+        let answer = knowing.answer(question, None).await;
+        let called = Called {
+            command: Some("ADD".to_owned()),
+            netns: Some("/var/run/netns/cni-7".to_owned()),
+            arguments: Some(format!("K8S_POD_NAMESPACE={namespace};K8S_POD_NAME=web-1")),
+        };
+        let configuration = format!(
+            r#"{{"cniVersion": "1.0.0", "prevResult": {{}}, "whileAway": "{while_away}"}}"#
+        );
+        let ended = run(
+            &called,
+            configuration.as_bytes(),
+            |_, _| -> Result<_, NotAsked> { Ok(answer) },
+        );
+        let told = match saying.try_recv() {
+            Ok(Said::Bad(line) | Said::Good(line)) => format!("; {line}"),
+            Err(_) => String::new(),
+        };
+        match (ended.is_fine, ended.note) {
+            (true, None) => format!("starts{told}"),
+            (true, Some(_)) => format!("starts uncaptured{told}"),
+            (false, _) => {
+                let failed: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+                format!("waits{told}: {}", failed["msg"].as_str().unwrap())
+            }
+        }
+    }
+
+    const WAITS: &str = "waits: H017: pod-not-placed: the control plane does not answer";
+
+    #[tokio::test(start_paused = true)]
+    async fn while_the_control_plane_is_away_the_mesh_says_whether_its_pods_start() {
+        let closed = told(WhileAway::Closed);
+        assert_eq!(outcome(closed, "shop", "Closed").await, WAITS);
+        let open = told(WhileAway::Open);
+        assert_eq!(
+            outcome(open, "shop", "Open").await,
+            "starts uncaptured; shop/web-1: H017 pod-not-placed: the control plane does not answer; \
+             whileAway is Open: it starts uncaptured"
+        );
+        // What was never told stands in the node's configuration.
+        assert_eq!(outcome(None, "shop", "Open").await, "starts uncaptured");
     }
 }

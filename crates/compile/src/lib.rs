@@ -56,6 +56,7 @@ use leno_model::{Network, Notes};
 use leno_resources::Resources;
 
 use crate::layers::Layers;
+use crate::placement::Modes;
 
 pub use access::Special;
 pub use attested::{ClaimMatch, KeysFrom, TokenIssuer, TokenMatch};
@@ -192,6 +193,7 @@ pub fn compile(resources: &Resources) -> (Mesh, Notes) {
         instances: Arc::new(instances),
         nodes: Arc::new(nodes),
         sidecars: Arc::new(placement::sidecars(&resources.pods)),
+        taking_part: Arc::new(Modes::of(resources).taking_part(&resources.pods)),
         answers: Arc::new(answers),
         addresses: Arc::new(addresses),
         unaddressed,

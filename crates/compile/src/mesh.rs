@@ -71,6 +71,8 @@ pub struct Mesh {
     pub nodes: Arc<BTreeMap<Arc<str>, BTreeSet<WorkloadId>>>,
     /// The pods that have proxies of their own, and whose capture the proxy of their node keeps, by the name of the node.
     pub sidecars: Arc<Sidecars>,
+    /// The namespaces that take part, by their label or by a pod of theirs.
+    pub taking_part: Arc<BTreeSet<Namespace>>,
     /// Who answers for each service port. A port without an entry has nobody.
     pub answers: Arc<BTreeMap<PortRef, Vec<Answer>>>,
     /// What an address means.

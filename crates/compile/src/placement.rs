@@ -14,8 +14,8 @@ use leno_model::view::{self, LeftOut, OwnProcess, WorkloadId};
 use leno_model::{Code, Namespace, Notes, Origin, Ports};
 use leno_resources::mesh::{MeshKubernetes, PodIsolation};
 use leno_resources::pod::{
-    AMBIENT, ISOLATION, ISTIO_MODE, MODE, NODE, OWN_PROCESS, Pod, Pods, SKIP_INBOUND_PORTS,
-    SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS, in_ambient,
+    AMBIENT, ISOLATION, ISTIO_MODE, MODE, NODE, OWN_PROCESS, Pod, Pods, SIDECAR,
+    SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS, in_ambient,
 };
 use leno_resources::{Outline, Resources};
 
@@ -81,6 +81,27 @@ impl<'a> Modes<'a> {
         own.or_else(|| self.by_namespace.get(namespace?.as_str()).copied())
     }
 
+    /// The namespaces that take part, by their label or by one of these pods.
+    pub(crate) fn taking_part(&self, pods: &Pods) -> BTreeSet<Namespace> {
+        let all = self.by_namespace.keys();
+        let all = all.filter_map(|name| Namespace::new(name).ok());
+        let labelled = all.filter(|namespace| self.is_labelled(namespace));
+        let of_pods = pods.iter().filter(|(_, pod)| self.has_part(pod));
+        let of_pods = of_pods.map(|((namespace, _), _)| namespace.clone());
+        labelled.chain(of_pods).collect()
+    }
+
+    /// Whether the label of a namespace has its pods take part.
+    pub(crate) fn is_labelled(&self, namespace: &Namespace) -> bool {
+        let mode = self.by_namespace.get(namespace.as_str());
+        mode.is_some_and(|mode| is_part(mode))
+    }
+
+    /// Whether a pod takes part.
+    pub(crate) fn has_part(&self, pod: &Pod) -> bool {
+        pod.has_proxy || self.mode(pod).is_some_and(is_part)
+    }
+
     /// What the proxy of its node needs to know of a pod, if that is to carry its calls. A pod that was made with a
     /// proxy in it goes on with that one.
     pub(crate) fn of_node(&self, pod: &Pod) -> Option<Arc<view::Pod>> {
@@ -122,6 +143,11 @@ impl<'a> Modes<'a> {
             origin,
         })
     }
+}
+
+/// Whether who is in this mode takes part.
+fn is_part(mode: &str) -> bool {
+    [NODE, SIDECAR].contains(&mode)
 }
 
 /// Where an annotation stands in an object.

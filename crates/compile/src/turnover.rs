@@ -24,7 +24,7 @@ use crate::everywhere::everywhere;
 use crate::instances::{Said, by_node};
 use crate::mesh::{AddressOwner, Called, Instance, Mesh};
 use crate::peers::peers;
-use crate::placement;
+use crate::placement::{self, Modes};
 use crate::pods::{Alike, is_of_pods, note};
 use crate::services::{Selects, services};
 use crate::workloads::{Workload, workloads};
@@ -52,6 +52,7 @@ pub fn with_pods(
     Turnover {
         changed: &changed,
         before: &resources.pods,
+        after: pods,
         mesh: &mut mesh,
     }
     .of(&here)?;
@@ -289,6 +290,7 @@ fn called<'a>(
 struct Turnover<'a> {
     changed: &'a Changed<'a>,
     before: &'a Pods,
+    after: &'a Pods,
     mesh: &'a mut Mesh,
 }
 
@@ -305,6 +307,7 @@ impl<'a> Turnover<'a> {
         self.give_addresses()?;
         self.answer(here, &workloads, &mut told_before);
         self.turn_sidecars();
+        self.turn_namespaces(&Modes::of(here));
         Some(())
     }
 
@@ -386,6 +389,24 @@ impl<'a> Turnover<'a> {
             let sidecars = Arc::make_mut(&mut self.mesh.sidecars);
             let [was, is] = [pod.was, pod.is].map(|pod| pod.map(|pod| &**pod));
             placement::turn(sidecars, &pod.id(), was, is);
+        }
+    }
+
+    /// Leaves those namespaces that take part by now.
+    fn turn_namespaces(&mut self, modes: &Modes<'_>) {
+        for namespace in &self.changed.namespaces {
+            let alone = [*namespace].into();
+            let mut pods = within(self.after, &alone);
+            let takes_part =
+                modes.is_labelled(namespace) || pods.any(|(_, pod)| modes.has_part(pod));
+            if takes_part == self.mesh.taking_part.contains(*namespace) {
+                continue;
+            }
+            let known = Arc::make_mut(&mut self.mesh.taking_part);
+            match takes_part {
+                true => known.insert((*namespace).clone()),
+                false => known.remove(*namespace),
+            };
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use leno_compile::{Mesh, ViewOf};
 use leno_identity::BundleHash;
-use leno_model::view::{Generation, View, Workload, WorkloadId};
+use leno_model::view::{Generation, Settings, View, Workload, WorkloadId};
 use leno_model::{Network, ServiceName, SpiffeId, Subscription, TrustDomain, Wall};
 use leno_resources::Resources;
 use leno_store::{Revision, VirtualAddress};
@@ -78,6 +78,8 @@ pub struct Edition {
     pub(crate) made: Wall,
     /// What every proxy gets. The same value for as long as it is the same.
     everywhere: Arc<Vec<(PartName, Encoded)>>,
+    /// What the proxies of nodes get in the place of some of it: settings with the namespaces that take part.
+    of_nodes: (PartName, Encoded),
     /// The workloads that somebody wanted to be told of, as they were then.
     workloads: Arc<Mutex<EncodedWorkloads>>,
     /// The same value for as long as a service, and who answers for it, is the same.
@@ -161,6 +163,8 @@ impl Edition {
                 services.insert(name, Arc::new(Cut::of(service, known.as_deref())));
             }
         }
+        let settings = mesh.settings_of(mesh.instances.values());
+        let of_nodes = mesh.settings_of_nodes(Arc::clone(&settings));
         let mut edition = Self {
             revision,
             generation,
@@ -168,11 +172,12 @@ impl Edition {
             trusted,
             made,
             everywhere: Arc::default(),
+            of_nodes: encoded(Part::Settings(of_nodes)),
             workloads,
             services,
             mesh,
         };
-        let everywhere = edition.what_all_get();
+        let everywhere = edition.what_all_get(settings);
         edition.everywhere = match before {
             Some(before) if *before.everywhere == everywhere => Arc::clone(&before.everywhere),
             Some(_) | None => Arc::new(everywhere),
@@ -181,14 +186,14 @@ impl Edition {
     }
 
     /// What every proxy gets: all of a view but services and workloads.
-    fn what_all_get(&self) -> Vec<(PartName, Encoded)> {
+    fn what_all_get(&self, settings: Arc<Settings>) -> Vec<(PartName, Encoded)> {
         let view = View {
             services: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             workloads: BTreeMap::new(),
             sidecars: BTreeMap::new(),
             generation: self.generation.clone(),
-            settings: self.mesh.settings_of(self.mesh.instances.values()),
+            settings,
             revoked: self.trusted.revoked.clone(),
             bundles: self.trusted.bundles.clone(),
             token_keys: self.trusted.token_keys.clone(),

@@ -85,6 +85,9 @@ pub struct Settings {
     /// Namespaces whose pods start before the proxy of their node was asked about them, beside those of the cluster and
     /// of the mesh themselves.
     pub unasked: BTreeSet<Namespace>,
+    /// The namespaces that take part in the mesh, by their label or by a pod of theirs: told to the proxies of nodes alone,
+    /// unless they are too many.
+    pub taking_part: Option<Arc<BTreeSet<Namespace>>>,
     /// Who wrote each field that is not a default, by its name in `Mesh.spec`.
     pub origins: BTreeMap<Arc<str>, Origin>,
 }
@@ -101,8 +104,18 @@ impl Settings {
             telemetry: Arc::default(),
             while_away: WhileAway::Closed,
             unasked: BTreeSet::new(),
+            taking_part: None,
             origins: BTreeMap::new(),
         }
+    }
+
+    /// The most namespaces that the proxy of a node is told of.
+    pub const MOST_TAKING_PART: usize = 4096;
+
+    /// Whether a namespace is known to have nothing to do with the mesh.
+    pub fn is_apart(&self, namespace: &Namespace) -> bool {
+        let known = self.taking_part.as_ref();
+        known.is_some_and(|known| !known.contains(namespace))
     }
 
     /// Who says what happens to unknown destinations, if somebody does.

@@ -38,6 +38,7 @@ impl Known {
             instances: Arc::default(),
             nodes: Arc::default(),
             sidecars: Arc::default(),
+            taking_part: Arc::default(),
             answers: Arc::default(),
             addresses: Arc::default(),
             unaddressed: BTreeSet::new(),

@@ -20,6 +20,7 @@ impl Mesh {
         take_same(&before.instances, &mut self.instances);
         take_whole(&before.nodes, &mut self.nodes);
         take_whole(&before.sidecars, &mut self.sidecars);
+        take_whole(&before.taking_part, &mut self.taking_part);
         take_whole(&before.answers, &mut self.answers);
         take_whole(&before.addresses, &mut self.addresses);
         let services = others(&before.services, &self.services);

@@ -70,6 +70,14 @@ impl Mesh {
         settings
     }
 
+    /// What holds everywhere, with what the proxies of nodes need beside it to judge pods while nobody answers.
+    pub fn settings_of_nodes(&self, mut settings: Arc<Settings>) -> Arc<Settings> {
+        let is_told = self.taking_part.len() <= Settings::MOST_TAKING_PART;
+        let told = is_told.then(|| Arc::clone(&self.taking_part));
+        Arc::make_mut(&mut settings).taking_part = told;
+        settings
+    }
+
     /// Who answers for a service port, as callers know it.
     pub fn slices(&self, port: &PortRef) -> Vec<Arc<EndpointSlice>> {
         let endpoints = self

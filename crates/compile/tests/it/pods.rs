@@ -419,6 +419,42 @@ fn on(node: &str, pod: Pod) -> Pod {
 }
 
 #[test]
+fn a_namespace_takes_part_by_its_label_or_by_a_pod() {
+    let labelled = |(name, mode): (&str, &str)| {
+        format!(
+            "
+---
+apiVersion: v1
+kind: Namespace
+metadata: {{name: {name}, labels: {{leno.dev/dataplane-mode: {mode}}}}}
+"
+        )
+    };
+    let written = [("bank", "sidecar"), ("empty", "node"), ("none", "none")].map(labelled);
+    let pod = |namespace: &str, mode: Option<&str>, has_proxy| {
+        let (namespace, name) = (Namespace::new(namespace), Name::new("web"));
+        let mut pod = Pod {
+            has_proxy,
+            ..Pod::named(namespace.unwrap(), name.unwrap())
+        };
+        let mode = mode.map(|mode| ("leno.dev/dataplane-mode".into(), mode.into()));
+        pod.meta.labels.extend(mode);
+        pod
+    };
+    let pods = [
+        pod("bank", Some("none"), false),
+        pod("own", Some("node"), false),
+        pod("made", None, true),
+        pod("none", None, false),
+        pod("other", Some("moon"), false),
+        pod("apart", None, false),
+    ];
+    let (mesh, _) = mesh(&written.concat(), pods);
+    let told: Vec<_> = mesh.taking_part.iter().map(Namespace::as_str).collect();
+    assert_eq!(told, ["bank", "empty", "made", "own"]);
+}
+
+#[test]
 fn the_proxy_of_a_node_carries_the_calls_of_pods_that_say_so() {
     let labelled = "
 ---

@@ -90,7 +90,7 @@ fn any(dice: &mut Dice, of: u64) -> u64 {
 
 /// Some pod: few names and addresses, so that they meet.
 fn pod(dice: &mut Dice) -> Pod {
-    let namespace = ["shop", "bank"][any(dice, 2) as usize];
+    let namespace = ["shop", "bank", "apart"][any(dice, 3) as usize];
     let app = ["cart", "web"][any(dice, 2) as usize];
     let number = any(dice, 5);
     let name = |text: &str| Name::new(text).unwrap();
@@ -113,7 +113,10 @@ fn pod(dice: &mut Dice) -> Pod {
         workload: name(app),
         service_account: name(if any(dice, 40) == 0 { "other" } else { app }),
         ports: [(8080, vec!["web".into()])].into(),
-        has_proxy: any(dice, 3) > 0,
+        has_proxy: match namespace.as_str() {
+            "apart" => any(dice, 8) == 0,
+            _ => any(dice, 3) > 0,
+        },
         probes: vec![PodProbe {
             port: 8080,
             check: Check::Request("/healthz".into()),

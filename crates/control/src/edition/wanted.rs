@@ -16,6 +16,8 @@ use super::{Edition, encoded};
 #[derive(Debug)]
 pub(crate) struct Wanted {
     everywhere: Arc<Vec<(PartName, Encoded)>>,
+    /// What it gets in the place of some of that as the proxy of a node.
+    of_nodes: Option<(PartName, Encoded)>,
     /// Its own workloads. Without those that are not there.
     workloads: BTreeMap<WorkloadId, (PartName, Encoded)>,
     /// The pods of its node that have proxies of their own.
@@ -67,6 +69,7 @@ impl Wanted {
             .filter_map(|id| Some((id.clone(), edition.workload(id)?)));
         Self {
             everywhere: Arc::clone(&edition.everywhere),
+            of_nodes: node.map(|_| edition.of_nodes.clone()),
             workloads: workloads.collect(),
             sidecars: edition.sidecars(node),
             answers,
@@ -92,6 +95,7 @@ impl Wanted {
             edition.answering(subscription, &self.callers) == *services
         };
         Arc::ptr_eq(&self.everywhere, &edition.everywhere)
+            && self.of_nodes.as_ref() == node.map(|_| &edition.of_nodes)
             && self.sidecars == edition.sidecars(node)
             && workloads.iter().all(is_told)
             && self.services.iter().all(is_same)
@@ -106,6 +110,7 @@ impl Wanted {
     pub(crate) fn target(&self, edition: &Edition) -> Target {
         let callers = self.callers.iter().collect();
         let mut parts: BTreeMap<_, _> = self.everywhere.iter().cloned().collect();
+        parts.extend(self.of_nodes.clone());
         parts.extend(self.workloads.values().cloned());
         let sidecars = self.sidecars.iter();
         parts.extend(sidecars.map(|(id, pod)| encoded(Part::Sidecar(id.clone(), pod.clone()))));
@@ -179,4 +184,76 @@ fn authorizers(workload: &Workload) -> impl Iterator<Item = ServiceName> {
     let ports = workload.ports.values().map(|port| &port.access);
     let accesses = ports.chain([&workload.other_ports]);
     accesses.flat_map(|access| access.external.iter().map(|asked| asked.to.service.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use leno_model::view::{Generation, Settings};
+    use leno_resources::pod::{self, Pods};
+    use leno_store::Revision;
+
+    use crate::edition::{Reports, State};
+    use crate::meaning::{Known, Meaning, Written};
+
+    use super::*;
+
+    /// A mesh in which pods of these namespaces have proxies of their own.
+    fn edition(namespaces: impl Iterator<Item = String>, before: Option<&Edition>) -> Edition {
+        let pod = |namespace: String| {
+            let (namespace, name) = (Namespace::new(&namespace).unwrap(), Name::new("web"));
+            let pod = pod::Pod {
+                has_proxy: true,
+                ..pod::Pod::named(namespace.clone(), name.clone().unwrap())
+            };
+            ((namespace, name.unwrap()), Arc::new(pod))
+        };
+        let known = Known {
+            domain: None,
+            mesh: None,
+            present: &BTreeMap::new(),
+            pods: &Arc::new(namespaces.map(pod).collect::<Pods>()),
+            overrides: &[],
+        };
+        let state = State {
+            revision: Revision::EMPTY,
+            generation: Generation::default(),
+            meaning: Arc::new(Meaning::of(&Arc::new(Written::default()), known, None)),
+            trusted: Arc::default(),
+            made: crate::clock::wall(),
+        };
+        Edition::new(state, &Reports::default(), before)
+    }
+
+    /// How many namespaces take part by what the proxy of a node is told, or another one.
+    fn told(edition: &Edition, node: Option<&str>) -> Option<usize> {
+        let target = edition.target(&BTreeSet::new(), node, &BTreeSet::new());
+        let parts = target.parts().values();
+        let mut parts = parts.map(|part| Part::decode(part.bytes()).unwrap());
+        let settings = parts.find_map(|part| match part {
+            Part::Settings(settings) => Some(settings),
+            _ => None,
+        });
+        settings.unwrap().taking_part.as_ref().map(|all| all.len())
+    }
+
+    #[test]
+    fn the_proxies_of_nodes_alone_are_told_which_namespaces_take_part() {
+        let two = ["bank", "shop"].map(str::to_owned);
+        let before = edition(two.iter().take(1).cloned(), None);
+        let now = edition(two.into_iter(), Some(&before));
+        assert_eq!(told(&now, Some("n1")), Some(2));
+        assert_eq!(told(&now, None), None);
+
+        let lasts = |node| {
+            let (nobody, nothing) = (BTreeSet::new(), BTreeSet::new());
+            Wanted::of(&before, &nobody, node, &nothing).is_in(&now, &nobody, node)
+        };
+        assert!(!lasts(Some("n1")), "another namespace takes part");
+        assert!(lasts(None));
+
+        let most = Settings::MOST_TAKING_PART;
+        let named = |count: usize| edition((0..count).map(|it| format!("n{it}")), None);
+        assert_eq!(told(&named(most), Some("n1")), Some(most));
+        assert_eq!(told(&named(most + 1), Some("n1")), None);
+    }
 }

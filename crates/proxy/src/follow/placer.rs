@@ -15,6 +15,12 @@ impl Placer {
         Self(line)
     }
 
+    /// Waits until there is a connection to the control plane, for as long as it is polled.
+    pub async fn reach(&mut self) {
+        // Where nobody follows any more, who asks is told so.
+        drop(self.0.wait_for(Option::is_some).await);
+    }
+
     /// Who carries the calls of a pod. Waits until the control plane answers, for as long as it is polled.
     pub async fn place(&mut self, pod: &Arriving) -> Result<Placed, String> {
         let nobody = "nobody follows the control plane";

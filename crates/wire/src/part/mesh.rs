@@ -48,6 +48,9 @@ pub(crate) struct SettingsMessage {
     /// Who does not know them asks about their pods, too.
     #[prost(string, repeated, tag = "9")]
     unasked: Vec<String>,
+    /// Who does not know them lets no pod start by them.
+    #[prost(message, optional, tag = "10")]
+    taking_part: Option<NamespacesMessage>,
 }
 
 #[cfg(test)]
@@ -72,6 +75,7 @@ impl Carried for Settings {
             unknown_beside_rules: self.outbound_is_ruled.then_some(unknown),
             while_away: Some(self.while_away.to_message()),
             unasked: self.unasked.iter().map(Namespace::to_message).collect(),
+            taking_part: self.taking_part.as_deref().map(Carried::to_message),
             origins: self.origins.to_message(),
             probes: to_shared(&self.probes),
             telemetry: telemetry::to_message(&self.telemetry),
@@ -95,11 +99,33 @@ impl Carried for Settings {
                     .map(Namespace::from_message)
                     .collect::<Result<_, _>>()?
             },
+            taking_part: from_option(message.taking_part)?.map(Arc::new),
             origins: BTreeMap::from_message(message.origins)?,
             probes: from_shared(message.probes)?,
             telemetry: telemetry::from_message(message.telemetry)?,
             collector: from_option(message.collector)?.map(Arc::new),
         })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct NamespacesMessage {
+    #[prost(string, repeated, tag = "1")]
+    names: Vec<String>,
+}
+
+impl Carried for BTreeSet<Namespace> {
+    type Message = NamespacesMessage;
+
+    fn to_message(&self) -> NamespacesMessage {
+        NamespacesMessage {
+            names: self.iter().map(Namespace::to_message).collect(),
+        }
+    }
+
+    fn from_message(message: NamespacesMessage) -> Result<Self, Misfit> {
+        let names = message.names.into_iter();
+        names.map(Namespace::from_message).collect()
     }
 }
 

@@ -712,6 +712,10 @@ impl Maker {
                 telemetry: self.telemetry(),
                 while_away: self.one(&[WhileAway::Closed, WhileAway::Open]),
                 unasked: self.some(2, Self::namespace).into_iter().collect(),
+                taking_part: self.maybe(|maker| {
+                    let namespaces = maker.some(2, Self::namespace);
+                    Arc::new(namespaces.into_iter().collect())
+                }),
                 origins: origins.into_iter().collect(),
             }),
             workloads: workloads

@@ -26,6 +26,9 @@ const MOST_ASKED: usize = 64;
 const ASKING: Duration = Duration::from_secs(5);
 const PLACING: Duration = Duration::from_secs(15);
 
+/// How long a control plane may be away until a pod starts that has nothing to do with the mesh by what was told last.
+const REACHING: Duration = Duration::from_secs(2);
+
 /// A pod that the plugin asks about, and that is one of ours: to be served, or to have its capture kept.
 pub(super) struct Asked {
     pub(super) id: WorkloadId,
@@ -179,11 +182,27 @@ impl Knowing {
 
     /// What the control plane says of a pod; `None` if it does not answer.
     async fn place(&mut self, pod: &Arriving) -> Option<Result<Placed, String>> {
-        timeout(PLACING, self.placer.place(pod)).await.ok()
+        let is_apart = self.is_apart(&pod.id);
+        let asked = async {
+            if is_apart {
+                timeout(REACHING, self.placer.reach()).await.ok()?;
+            }
+            Some(self.placer.place(pod).await)
+        };
+        timeout(PLACING, asked).await.ok().flatten()
     }
 
-    /// The answer while the control plane gives none.
+    /// The answer while the control plane gives none, by what it told last.
+    ///
+    /// Pods of namespaces that had no part in the mesh then start. That a namespace has one since, or a pod by a label of its
+    /// own, hardly makes a difference here: the API server asks the control plane before it makes such a pod, and makes none
+    /// while that does not answer and the mesh says `Closed`. What is left are pods that were made in the moment before, and
+    /// static ones: they are taken up as soon as a view names them. Who was never told anything knows of no namespace that
+    /// it has no part.
     fn answer_alone(&self, id: &WorkloadId, is_check: bool) -> Answer {
+        if self.is_apart(id) {
+            return Answer::Served(false);
+        }
         let (code, why) = (Code::H017, "the control plane does not answer");
         let why = format!("{}: {why}", code.slug());
         if self.is_open() && !is_check {
@@ -195,6 +214,12 @@ impl Knowing {
             code: code.to_string(),
             why,
         }
+    }
+
+    fn is_apart(&self, id: &WorkloadId) -> bool {
+        let told = self.told.borrow();
+        let mut settings = told.iter().map(|view| &view.settings);
+        settings.any(|settings| settings.is_apart(&id.namespace))
     }
 
     fn is_open(&self) -> bool {
@@ -221,14 +246,18 @@ mod tests {
 
     use super::*;
 
-    /// What a proxy was told last.
-    fn told(while_away: WhileAway) -> Option<Arc<View>> {
+    /// What a proxy was told last, by a mesh of which these namespaces are part.
+    fn told(while_away: WhileAway, taking_part: Option<&[&str]>) -> Option<Arc<View>> {
         let (mesh, _) = compile(&Resources::default());
         let mut view = mesh.view(ViewOf {
             workloads: &BTreeSet::new(),
         });
         let settings = Arc::make_mut(&mut view.settings);
         settings.while_away = while_away;
+        settings.taking_part = taking_part.map(|all| {
+            let all = all.iter().map(|it| Namespace::new(it).unwrap());
+            Arc::new(all.collect())
+        });
         Some(Arc::new(view))
     }
 
@@ -285,9 +314,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn while_the_control_plane_is_away_the_mesh_says_whether_its_pods_start() {
-        let closed = told(WhileAway::Closed);
+        let closed = told(WhileAway::Closed, Some(&["shop"]));
         assert_eq!(outcome(closed, "shop", "Closed").await, WAITS);
-        let open = told(WhileAway::Open);
+        let open = told(WhileAway::Open, Some(&["shop"]));
         assert_eq!(
             outcome(open, "shop", "Open").await,
             "starts uncaptured; shop/web-1: H017 pod-not-placed: the control plane does not answer; \
@@ -295,5 +324,17 @@ mod tests {
         );
         // What was never told stands in the node's configuration.
         assert_eq!(outcome(None, "shop", "Open").await, "starts uncaptured");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_the_control_plane_is_away_pods_start_that_have_nothing_to_do_with_the_mesh() {
+        for (away, said) in [(WhileAway::Closed, "Closed"), (WhileAway::Open, "Open")] {
+            let told = told(away, Some(&["shop"]));
+            assert_eq!(outcome(told, "tools", said).await, "starts");
+        }
+        // Who was told of none knows of no namespace that it has no part.
+        for told in [None, told(WhileAway::Closed, None)] {
+            assert_eq!(outcome(told, "tools", "Closed").await, WAITS);
+        }
     }
 }

@@ -71,6 +71,7 @@ pub use reports::{Report, Says, reports};
 pub use route::{Route, routes};
 pub use status::{Condition, ConditionKind, conditions};
 pub use turnover::{differing, with_pods};
+pub use uncaptured::uncaptured;
 pub use weighed::{Weighed, weigh};
 
 /// Says what the resources mean. What cannot be used is left out, or refuses what it would have

@@ -31,6 +31,7 @@ use crate::edition::Edition;
 use crate::event::Event;
 use crate::fleet::Member;
 use crate::meaning::{Gist, Meaning};
+use crate::missing::Missing;
 use crate::peers::Standing;
 use crate::sight::Sight;
 use crate::{
@@ -461,11 +462,12 @@ pub(crate) fn check(center: &Center) -> Checked {
     let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
     let waits = rotate::waits(center, clock::wall());
     let authority = center.authority.told();
+    let missing = Missing::of(center);
     let judged = Judged::of(&Seen {
         now: clock::wall(),
         members: &members,
         away: &away(center, &members),
-        unserved: &unserved(center),
+        unserved: &missing.unserved,
         newest: &edition.generation,
         newest_since: edition.made,
         lifetime: edition.mesh.lifetimes.leaf,
@@ -568,22 +570,6 @@ pub(crate) fn away(center: &Center, members: &[Member]) -> Vec<condition::Away> 
             workload,
         })
         .collect()
-}
-
-/// Pods that run and that the proxy of their node is to serve and does not, by their nodes.
-fn unserved(center: &Center) -> BTreeMap<Arc<str>, Vec<WorkloadId>> {
-    let (edition, pods) = (center.edition(), center.presence.reported().pods);
-    let is_unserved = |id: &&WorkloadId| {
-        let pod = pods.get(&(id.namespace.clone(), id.name.clone()));
-        let instance = edition.mesh.instances.get(id);
-        pod.is_some_and(|pod| pod.is_ready()) && instance.is_some_and(|it| it.tunnel.is_none())
-    };
-    let nodes = edition.mesh.nodes.iter();
-    let nodes = nodes.map(|(node, ids)| {
-        let unserved = ids.iter().filter(is_unserved).cloned();
-        (node.clone(), unserved.collect::<Vec<_>>())
-    });
-    nodes.filter(|(_, ids)| !ids.is_empty()).collect()
 }
 
 pub(crate) fn proxies(center: &Center) -> Proxies {

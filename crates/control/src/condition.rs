@@ -321,9 +321,9 @@ impl Judged {
         let told = match pods {
             [] => return,
             [one] => format!("pod {one} is to be served from here and is not"),
-            [first, ..] => {
-                let count = pods.len();
-                format!("{count} pods, {first} among them, are to be served from here and are not")
+            all => {
+                let (count, named) = (all.len(), named(all));
+                format!("{count} pods are to be served from here and are not ({named})")
             }
         };
         self.findings.push(Finding {
@@ -357,6 +357,19 @@ impl Judged {
         ));
     }
 }
+
+/// `shop/web, shop/cart and 3 more`
+fn named(pods: &[WorkloadId]) -> String {
+    let names = pods.iter().take(MOST_NAMED).map(ToString::to_string);
+    let names = names.collect::<Vec<_>>().join(", ");
+    match pods.len().saturating_sub(MOST_NAMED) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
+}
+
+/// How many pods of a node are told by their names.
+const MOST_NAMED: usize = 10;
 
 /// `shop/cart`.
 fn short(id: &SpiffeId) -> String {
@@ -697,7 +710,7 @@ mod tests {
                 "D005 proxy of shop/web since 1970-01-01T03:00:00.000Z: it is not connected",
                 "D005 proxy of shop/cart: it is not connected",
                 "T005 proxy of shop/thief: the identity shop/thief is revoked, so it is not let in",
-                "D025 node n1: 2 pods, shop/web among them, are to be served from here and are not",
+                "D025 node n1: 2 pods are to be served from here and are not (shop/web, shop/cart)",
                 "T007 the CA's intermediate: it should have been replaced, and ends in 1 d 6 h",
                 "C010 watched folder mesh: Permission denied",
                 "ok root, until 1981-05-29T16:00:00.000Z",

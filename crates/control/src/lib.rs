@@ -61,6 +61,7 @@ mod lead;
 mod meaning;
 mod metrics;
 mod mint;
+mod missing;
 mod observed;
 mod outside;
 mod overrides;

@@ -201,9 +201,9 @@ impl Meaning {
         Some((mesh, compiled))
     }
 
-    /// The pods that the mesh was made with.
-    pub(crate) fn pods(&self) -> &Arc<Pods> {
-        &self.compiled.resources.pods
+    /// What it was compiled from: what is written, with the pods of the cluster.
+    pub(crate) fn compiled_from(&self) -> &Resources {
+        &self.compiled.resources
     }
 
     /// The findings that `before` lacks.

@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::administer;
 use crate::center::Center;
+use crate::missing::Missing;
 use crate::replicas;
 
 /// How long a reader may take for its question, and for taking the answer.
@@ -124,6 +125,10 @@ pub(crate) fn told(center: &Center) -> ControlPlane {
                 let of = findings.iter().filter(|it| it.severity() == severity);
                 (severity, number(of.count()))
             })
+            .into(),
+        without_proxy: Missing::of(center)
+            .counts()
+            .map(|(code, count)| (code, number(count)))
             .into(),
         troubles: center.troubles.told().into_iter().collect(),
         files: ["store", "flows"]

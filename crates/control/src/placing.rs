@@ -35,7 +35,12 @@ pub(crate) async fn place(
     let seen = async {
         loop {
             let edition = Arc::clone(&editions.borrow_and_update());
-            let placed = placed(edition.meaning.pods(), &edition.mesh, &node, &pod);
+            let placed = placed(
+                &edition.meaning.compiled_from().pods,
+                &edition.mesh,
+                &node,
+                &pod,
+            );
             if placed != Placed::NotSeen || editions.changed().await.is_err() {
                 return placed;
             }

@@ -1,5 +1,5 @@
-//! Tells of pods whose capture is lost, or was mended, and of those whose own process ended, where people look at pods:
-//! as events of the cluster.
+//! Tells of pods that are to be in the mesh and are not, of those whose capture is lost, or was mended, and of those whose
+//! own process ended, where people look at pods: as events of the cluster.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,12 +13,15 @@ use tokio::time::sleep;
 
 use crate::center::Center;
 use crate::clock;
+use crate::missing::{Lasting, Missing};
 use crate::troubled;
 
 /// How long after an event the next one about the same pod may be written.
 const REST: Duration = Duration::from_secs(60);
-/// How soon an event that could not be written is tried again, and one that was too soon is looked at.
+/// How soon an event that could not be written is tried again, one that was too soon is looked at, and who is missing.
 const AGAIN: Duration = Duration::from_secs(5);
+/// How many are written at most before it is rested: each pod of a cluster may be missing.
+const MOST_AT_ONCE: usize = 32;
 
 /// Whom it was told of, and what: since when that was so, and when it was told.
 #[derive(Default)]
@@ -51,15 +54,15 @@ pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
     let Some(cluster) = cluster else {
         return std::future::pending().await;
     };
-    let mut told = Told::default();
+    let (mut told, mut lasting) = (Told::default(), Lasting::default());
     let mut trouble = None;
     loop {
-        let lost = troubled::of_pods(&center);
         let now = clock::wall();
         let pods = center.presence.reported().pods;
+        let mut wrong = troubled::of_pods(&center);
+        wrong.extend(lasting.look(&Missing::of(&center), &pods, now));
         let mut failed = None;
-        let is_quiet = lost.is_empty();
-        for (about, what) in told.due(lost, now) {
+        for (about, what) in told.due(wrong, now).into_iter().take(MOST_AT_ONCE) {
             let WorkloadId { namespace, name } = &about.0;
             let Some(pod) = pods.get(&(namespace.clone(), name.clone())) else {
                 continue;
@@ -78,7 +81,7 @@ pub(crate) async fn keep(center: Arc<Center>, cluster: Option<Cluster>) {
         center.trouble_anew(Code::D015, &mut trouble, failed);
         tokio::select! {
             () = center.troubled.says_of_pod() => {}
-            () = sleep(AGAIN), if !is_quiet => {}
+            () = sleep(AGAIN) => {}
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct ControlPlane {
     pub peers: Vec<(String, Wall)>,
     /// How many findings there are.
     pub findings: Vec<(Severity, u64)>,
+    /// How many pods are to be in the mesh and have no proxy, by the code of what they lack.
+    pub without_proxy: Vec<(Code, u64)>,
     /// How often something went wrong, by code.
     pub troubles: Vec<(Code, u64)>,
     /// How large its files are, in bytes, with their logs: `store`, `flows`.
@@ -63,6 +65,10 @@ impl ControlPlane {
         });
         let findings = self.findings.iter();
         let findings = findings.map(|(severity, count)| (word(*severity), *count));
+        let without_proxy = self.without_proxy.iter().map(|(code, count)| {
+            let labels = [code.as_str(), code.slug()];
+            Sample::new(labels.map(Cow::Borrowed), *count)
+        });
         let troubles = self.troubles.iter().map(|(code, count)| {
             let labels = [code.as_str(), code.slug(), code.fault().as_str()];
             Sample::new(labels.map(Cow::Borrowed), *count)
@@ -78,6 +84,7 @@ impl ControlPlane {
                 by_word(&metric::CONTROL_CERTIFICATE_ENDS, certificates),
                 Family::new(&metric::CONTROL_PEER_KEYS_END, peers),
                 by_word(&metric::CONTROL_FINDINGS, findings),
+                Family::new(&metric::CONTROL_PODS_WITHOUT_PROXY, without_proxy),
                 Family::new(&metric::CONTROL_TROUBLES, troubles),
                 by_word(&metric::CONTROL_FILE_BYTES, self.files.iter().copied()),
                 Family::new(&metric::CONTROL_ACTING, of_log(|it| it.acts.into())),
@@ -130,6 +137,7 @@ mod tests {
                 Wall::since_epoch(Duration::from_secs(8)),
             )],
             findings: vec![(Severity::Error, 2)],
+            without_proxy: vec![(Code::C195, 2)],
             troubles: vec![(Code::T007, 4)],
             files: vec![("store", 4096)],
             following: Some(Following {
@@ -154,6 +162,7 @@ leno_control_proxies{{state="away"}} 0
 leno_control_certificate_ends_seconds{{of="root"}} 9
 leno_control_peer_keys_end_seconds{{trust_domain="bank.example"}} 8
 leno_control_findings{{severity="error"}} 2
+leno_control_pods_without_proxy{{code="C195",slug="pod-without-proxy"}} 2
 leno_control_troubles_total{{code="T007",slug="certificate-not-renewing",fault="configuration"}} 4
 leno_control_file_bytes{{file="store"}} 4096
 leno_control_acting 1

@@ -99,6 +99,7 @@ pub const CONTROL_METRICS: &[Metric] = &[
     CONTROL_CERTIFICATE_ENDS,
     CONTROL_PEER_KEYS_END,
     CONTROL_FINDINGS,
+    CONTROL_PODS_WITHOUT_PROXY,
     CONTROL_TROUBLES,
     CONTROL_FILE_BYTES,
     CONTROL_ACTING,
@@ -535,6 +536,28 @@ pub(crate) const CONTROL_FINDINGS: Metric = Metric {
     elsewhere: Elsewhere {
         conventions: "",
         istio: "pilot_total_xds_rejects, galley_validation_failed",
+        linkerd: "",
+    },
+};
+pub(crate) const CONTROL_PODS_WITHOUT_PROXY: Metric = Metric {
+    name: "leno_control_pods_without_proxy",
+    kind: Kind::Gauge,
+    labels: &[
+        Label {
+            name: "code",
+            help: "What they lack: a proxy beside them (C195), the one of their node (D025).",
+        },
+        Label {
+            name: "slug",
+            help: "The code in words.",
+        },
+    ],
+    help: "Pods of the cluster that are to be in the mesh and have no proxy.",
+    otel: "leno.control.pods_without_proxy",
+    unit: "{pod}",
+    elsewhere: Elsewhere {
+        conventions: "",
+        istio: "",
         linkerd: "",
     },
 };

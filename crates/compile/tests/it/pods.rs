@@ -391,16 +391,30 @@ metadata: {name: shop, labels: {leno.dev/dataplane-mode: sidecar}}
     let mut left_out = pod("host", 6, "host", 80);
     let mode = "leno.dev/dataplane-mode";
     left_out.meta.labels.insert(mode.into(), "none".into());
+    let on_host = Pod {
+        is_on_host: true,
+        ..pod("exporter", 7, "exporter", 80)
+    };
+    let many = (11..23).map(|last| pod("many", last, "many", 80));
     let written = format!("{SERVICES}{labelled}");
-    let (_, notes) = mesh(&written, shop().into_iter().chain([proxied, left_out]));
+    let pods = shop().into_iter().chain([proxied, left_out, on_host]);
+    let (_, notes) = mesh(&written, pods.chain(many));
     let told = notes.iter().filter(|note| note.code.as_str() == "C195");
-    let told: Vec<_> = told.map(|note| note.message.as_str()).collect();
+    let told: Vec<_> = told
+        .map(|note| format!("{:?}: {}", note.severity, note.message))
+        .collect();
+    let to_have = format!("to have a proxy ({mode}: sidecar)");
     let plain = "all that goes to and from there goes in plain, and no policy holds there";
+    let many = "many-11, many-12, many-13, many-14, many-15, many-16, many-17, many-18, many-19, many-20 and 2 more";
     let expect = [
         format!(
-            "3 pods, cart-1 among them, of shop/cart are to have a proxy ({mode}: sidecar) and have none: {plain}"
+            "Error: 3 pods of shop/cart are {to_have} and have none (cart-1, cart-2, cart-3): {plain}"
         ),
-        format!("pod web-4 of shop/web is to have a proxy ({mode}: sidecar) and has none: {plain}"),
+        format!(
+            "Warning: pod exporter-7 of shop/exporter is {to_have} and has the network of its node: {plain}"
+        ),
+        format!("Error: 12 pods of shop/many are {to_have} and have none ({many}): {plain}"),
+        format!("Error: pod web-4 of shop/web is {to_have} and has none: {plain}"),
     ];
     assert_eq!(told, expect);
     let (_, notes) = mesh(SERVICES, shop());

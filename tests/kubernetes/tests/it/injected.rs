@@ -248,6 +248,11 @@ fn a_pod_gets_a_proxy_that_proves_whose_it_is() {
     assert_eq!(containers(&cluster, "shop", "cart-4"), "cart");
     let control = start(&world, &kubeconfig, &["--sidecar", "leno.test/leno:1"]);
     until_told(&world, &["check"], &["C195", "shop/cart-4"]);
+    until("an event beside the pod says so", || {
+        let reasons = "jsonpath={.items[?(@.involvedObject.name=='cart-4')].reason}";
+        let told = cluster.ask(&["get", "events", "-n", "shop", "-o", reasons]);
+        told.unwrap().contains("PodWithoutProxy").then_some(())
+    });
     cluster.apply(SHOP).unwrap();
     until("the API server makes none again", || {
         (policies() == closed).then_some(())

@@ -188,6 +188,15 @@ const ALERTS: &[Alert] = &[
         description: "It may go past it in plain; nobody new is led there. Next: leno check",
     },
     Alert {
+        name: "LenoPodsWithoutProxy",
+        expression: "max by (code, slug) (leno_control_pods_without_proxy) > 0",
+        wait: "5m",
+        severity: Severity::Critical,
+        page: Page::OfLabel,
+        summary: "{{ $value }} pods are to be in the mesh and have no proxy: {{ $labels.code }} {{ $labels.slug }}",
+        description: "What they call and are called by goes in plain, and no policy holds there. Next: leno check · leno explain {{ $labels.code }}",
+    },
+    Alert {
         name: "LenoAuthorityEnds",
         expression: "leno_control_certificate_ends_seconds{of=~\"intermediate|root\"} - time() < 7 * 86400",
         wait: "1h",

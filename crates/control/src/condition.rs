@@ -753,6 +753,7 @@ mod tests {
     fn hosts_whose_clocks_are_wrong_are_told_one_by_one_while_they_are_few() {
         let told = |code: Code, proxy: &str| OfHost {
             proxy: proxy.to_owned(),
+            node: None,
             trouble: Trouble {
                 code,
                 about: proxy.into(),
@@ -795,6 +796,25 @@ mod tests {
             &[
                 &format!("H007 pod shop/web-1 (proxy node/n1) {since}: as shop/web-1 says"),
                 &format!("H019 pod shop/web-1 (proxy node/n1) {since}: as shop/web-1 says"),
+            ],
+        );
+        let at_node = |code| OfHost {
+            node: Some("n1".into()),
+            ..of_node(code, "host")
+        };
+        check(
+            &[
+                at_node(Code::H020),
+                at_node(Code::H015),
+                at_node(Code::H016),
+                of_node(Code::H018, "shop/web-1"),
+            ],
+            3,
+            &[
+                &format!("H018 pod shop/web-1 (proxy node/n1) {since}: as shop/web-1 says"),
+                &format!("H015 node n1 {since}: as host says"),
+                &format!("H016 node n1 {since}: as host says"),
+                &format!("H020 node n1 {since}: as host says"),
             ],
         );
         let many = ["web", "cart", "pay", "store", "mail"].map(clock);

@@ -11,6 +11,7 @@ use leno_wire::troubles::{Trouble, Troubles};
 use tokio::sync::Notify;
 
 use crate::center::Center;
+use crate::fleet::Member;
 
 /// What connected proxies said last, by the other end of their connection.
 #[derive(Clone, Default, Debug)]
@@ -38,31 +39,47 @@ pub(crate) struct NotExported {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct OfHost {
     pub(crate) proxy: String,
+    /// The node of a cluster that it serves.
+    pub(crate) node: Option<Arc<str>>,
     pub(crate) trouble: Trouble,
 }
 
 /// What connected proxies say of their hosts, by their names.
 pub(crate) fn of_hosts(center: &Center) -> Vec<OfHost> {
     let told = told(center).filter(|(trouble, _)| is_of_host(trouble));
-    let told = told.map(|(trouble, proxy)| OfHost { proxy, trouble });
+    let told = told.map(|(trouble, member)| OfHost {
+        proxy: member.name.clone(),
+        node: member.node.clone(),
+        trouble,
+    });
     told.collect()
 }
 
 fn is_of_host(trouble: &Trouble) -> bool {
-    is_of_pod(trouble) || matches!(trouble.code, Code::H025 | Code::T013 | Code::T029)
+    let of_clocks = matches!(trouble.code, Code::T013 | Code::T029);
+    of_clocks || is_of_pod(trouble.code) || is_of_node(trouble.code) || trouble.code == Code::H025
 }
 
-/// Whether it is something about a pod: its packet rules, or the process that carries its calls.
-fn is_of_pod(trouble: &Trouble) -> bool {
-    matches!(trouble.code, Code::H007 | Code::H019 | Code::H024)
+/// Whether it is something about a pod: its packet rules, whether it is served, or the process that carries its calls.
+pub(crate) fn is_of_pod(code: Code) -> bool {
+    matches!(
+        code,
+        Code::H006 | Code::H007 | Code::H018 | Code::H019 | Code::H024
+    )
 }
 
-/// What connected proxies say, each thing with the name of the proxy.
-fn told(center: &Center) -> impl Iterator<Item = (Trouble, String)> {
+/// Whether it is something about a node of a cluster: the network plugin there, or the guard of its pods.
+pub(crate) fn is_of_node(code: Code) -> bool {
+    matches!(code, Code::H015 | Code::H016 | Code::H020)
+}
+
+/// What connected proxies say, each thing with the proxy.
+fn told(center: &Center) -> impl Iterator<Item = (Trouble, Arc<Member>)> {
     let members = center.fleet.members().into_iter();
     members.flat_map(|(_, member)| {
         let troubles = center.troubled.of(member.peer).into_iter();
-        troubles.map(move |trouble| (trouble, member.name.clone()))
+        let member = Arc::new(member);
+        troubles.map(move |trouble| (trouble, Arc::clone(&member)))
     })
 }
 
@@ -77,7 +94,7 @@ pub(crate) fn not_exported(center: &Center) -> Vec<NotExported> {
     });
     let own = own.map(|trouble| (trouble, None));
     let theirs = told(center).filter(|(trouble, _)| !is_of_host(trouble));
-    let theirs = theirs.map(|(trouble, proxy)| (trouble, Some(proxy)));
+    let theirs = theirs.map(|(trouble, member)| (trouble, Some(member.name.clone())));
     let mut once = BTreeMap::new();
     for (trouble, proxy) in own.chain(theirs) {
         let what = (trouble.code, trouble.about.clone(), trouble.why.clone());
@@ -94,7 +111,7 @@ pub(crate) fn not_exported(center: &Center) -> Vec<NotExported> {
     once.into_values().collect()
 }
 
-/// What proxies say of pods in front of which they stand, or whose capture they keep, by the workload and the kind of
+/// What proxies say of pods in front of which they stand, or are to, or whose capture they keep, by the workload and the kind of
 /// trouble.
 pub(crate) fn of_pods(center: &Center) -> BTreeMap<(WorkloadId, Code), Trouble> {
     let mut told = BTreeMap::new();
@@ -106,7 +123,7 @@ pub(crate) fn of_pods(center: &Center) -> BTreeMap<(WorkloadId, Code), Trouble> 
         for trouble in center.troubled.of(member.peer) {
             let mut own = member.workloads.iter().chain(sidecars.clone());
             let about = own.find(|workload| workload.to_string() == *trouble.about);
-            if let Some(workload) = about.filter(|_| is_of_pod(&trouble)) {
+            if let Some(workload) = about.filter(|_| is_of_pod(trouble.code)) {
                 told.insert((workload.clone(), trouble.code), trouble);
             }
         }
@@ -159,7 +176,7 @@ async fn hear(mut messages: Messages, telling: &Telling) -> Result<(), Status> {
     while let Some(message) = messages.next().await? {
         let told = Troubles::decode(&message);
         let told = told.map_err(|misfit| Status::new(StatusCode::InvalidArgument, misfit))?;
-        let is_of_pod = told.0.iter().any(is_of_pod);
+        let is_of_pod = told.0.iter().any(|it| is_of_pod(it.code));
         telling.troubled.lock().insert(telling.peer, told.0);
         if is_of_pod {
             telling.troubled.of_pods.notify_one();

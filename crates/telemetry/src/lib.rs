@@ -19,6 +19,7 @@ mod limit;
 mod lock;
 pub mod metric;
 mod native;
+pub mod obstacles;
 mod pace;
 pub mod processes;
 pub mod prometheus;

@@ -13,6 +13,7 @@ use crate::export::{Export, Queue, Signal, Taker};
 use crate::flows::{Counting, Flows, Handed, Passed};
 use crate::kept::{Keeper, Keeping, Kept};
 use crate::limit::Limit;
+use crate::obstacles::Obstacles;
 use crate::processes::Processes;
 use crate::prometheus;
 use crate::record::Record;
@@ -63,6 +64,7 @@ struct Readers {
     certificates: Certificates,
     capture: Capture,
     processes: Processes,
+    obstacles: Obstacles,
     export: Arc<Export>,
     spans: Arc<Queue<Span>>,
     lines: Arc<Queue<Record>>,
@@ -107,6 +109,7 @@ impl Telemetry {
             certificates: Certificates::default(),
             capture: Capture::default(),
             processes: Processes::default(),
+            obstacles: Obstacles::default(),
             spans: Queue::new(Signal::Traces, MOST_SPANS, &export),
             lines: Queue::new(Signal::Logs, MOST_LINES, &export),
             export,
@@ -177,6 +180,11 @@ impl Telemetry {
     /// The processes that this one keeps going, each for one pod.
     pub fn processes(&self) -> &Processes {
         &self.0.processes
+    }
+
+    /// What is in the way of this process, if it is the proxy of a node.
+    pub fn obstacles(&self) -> &Obstacles {
+        &self.0.obstacles
     }
 
     /// What becomes of what is sent to a collector.

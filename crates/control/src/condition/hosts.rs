@@ -1,11 +1,11 @@
-//! What proxies say of the hosts and pods that they run on: captures that were lost, clocks that are wrong,
-//! machines that stood still.
+//! What proxies say of the hosts, nodes and pods that they run on or serve: captures that were lost, a network plugin that
+//! is not in place, clocks that are wrong, machines that stood still.
 
 use leno_admin::Finding;
 use leno_model::{Code, Severity};
 
 use super::{Judged, at};
-use crate::troubled::OfHost;
+use crate::troubled::{OfHost, is_of_node, is_of_pod};
 
 /// How many hosts are told one by one.
 const FEW: usize = 3;
@@ -15,7 +15,12 @@ impl Judged {
     pub(super) fn hosts(&mut self, told: &[OfHost], connected: usize) {
         for code in [
             Code::H007,
+            Code::H006,
+            Code::H018,
+            Code::H015,
+            Code::H016,
             Code::H019,
+            Code::H020,
             Code::H024,
             Code::H025,
             Code::T013,
@@ -45,27 +50,53 @@ fn remark(code: Code, count: usize, connected: usize) -> &'static str {
     }
 }
 
-/// Whether it is about one of the pods of the proxy's node.
-fn is_of_pod(told: &OfHost) -> bool {
-    matches!(told.trouble.code, Code::H007 | Code::H019 | Code::H024)
-        && *told.trouble.about != *told.proxy
+/// What something is told of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Proxy,
+    /// One of the pods of the proxy's node.
+    Pod,
+    /// That node.
+    Node,
 }
 
-/// Of whom it is told: `shop/web`, or `shop/web-1 (proxy node/n1)`, whose namespace is that of its pod.
+impl Of {
+    fn what(told: &OfHost) -> Self {
+        let (code, is_own) = (told.trouble.code, *told.trouble.about == *told.proxy);
+        match is_of_node(code) {
+            true => Self::Node,
+            false if is_of_pod(code) && !is_own => Self::Pod,
+            false => Self::Proxy,
+        }
+    }
+
+    /// Its word, of one and of several.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Proxy => ("proxy", "proxies"),
+            Self::Pod => ("pod", "pods"),
+            Self::Node => ("node", "nodes"),
+        }
+    }
+}
+
+/// Of whom it is told: `shop/web`, `n1`, or `shop/web-1 (proxy node/n1)`, whose namespace is that of its pod.
 fn name(told: &OfHost) -> String {
-    match is_of_pod(told) {
-        true => format!("{} (proxy {})", told.trouble.about, told.proxy),
-        false => told.proxy.clone(),
+    match Of::what(told) {
+        Of::Proxy => told.proxy.clone(),
+        Of::Pod => format!("{} (proxy {})", told.trouble.about, told.proxy),
+        Of::Node => told.node.as_deref().unwrap_or(&told.proxy).to_owned(),
     }
 }
 
 /// What one or several proxies say, in the words of the first.
 fn of_hosts(code: Code, told: &[&OfHost], remark: &str) -> Finding {
     let names: Vec<_> = told.iter().map(|one| name(one)).collect();
-    let is_of_node = told.iter().any(|one| is_of_pod(one));
-    let (one, several) = match is_of_node {
-        true => ("pod", "pods"),
-        false => ("proxy", "proxies"),
+    let is_of_pod = told.iter().any(|one| Of::what(one) == Of::Pod);
+    let of = told.first().map_or(Of::Proxy, |one| Of::what(one));
+    let (one, several) = match is_of_pod {
+        true => Of::Pod.words(),
+        false => of.words(),
     };
     let subject = match names.as_slice() {
         [name] => format!("{one} {name}"),
@@ -75,7 +106,7 @@ fn of_hosts(code: Code, told: &[&OfHost], remark: &str) -> Finding {
         }
     };
     let (severity, in_force, next) = match code {
-        Code::H007 if is_of_node => (
+        Code::H007 if is_of_pod => (
             Severity::Error,
             "what the pod sends may go past the proxy of its node, in plain",
             "kubectl logs -n leno-system daemonset/leno-node · leno explain H007",
@@ -84,6 +115,31 @@ fn of_hosts(code: Code, told: &[&OfHost], remark: &str) -> Finding {
             Severity::Error,
             "not ready, so that nobody new is led there; what the workload sends may go past its proxy, in plain",
             "leno capture (in its network namespace), or make its pod anew · leno explain H007",
+        ),
+        Code::H006 => (
+            Severity::Error,
+            "its packet rules as somebody has changed them: what the pod sends may go past the proxy of its node, in plain",
+            "kubectl logs -n leno-system daemonset/leno-node · leno explain H006",
+        ),
+        Code::H018 => (
+            Severity::Error,
+            "a pod that is to start waits; one that runs goes on in plain, and no policy holds there",
+            "kubectl logs -n leno-system daemonset/leno-node · leno explain H018",
+        ),
+        Code::H015 => (
+            Severity::Error,
+            "pods that start there are captured once the node's proxy sees them, and not before they run",
+            "kubectl logs -n leno-system daemonset/leno-node · leno explain H015",
+        ),
+        Code::H016 => (
+            Severity::Warning,
+            "it is in place again; pods that started in between were captured once the node's proxy saw them",
+            "ls -l --time-style=full-iso /etc/cni/net.d (on that node) · leno explain H016",
+        ),
+        Code::H020 => (
+            Severity::Warning,
+            "the rules in the pods, which are put back where somebody changes them; until they are, what is sent may go past the proxy, in plain",
+            "nft list table netdev leno_guard (on that node) · leno explain H020",
         ),
         Code::H019 => (
             Severity::Warning,

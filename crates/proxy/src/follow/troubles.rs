@@ -6,6 +6,7 @@ use leno_model::view::WorkloadId;
 use leno_telemetry::Telemetry;
 use leno_telemetry::capture::{Captured, Tried};
 use leno_telemetry::export::{News, Trouble};
+use leno_telemetry::obstacles::{self, HOST};
 use leno_telemetry::processes::{Known, Told};
 use leno_wire::call;
 use leno_wire::troubles::{self, Troubles};
@@ -13,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::follow::time::Wrong;
 
-/// Tells what is wrong with the host's clocks, and what `telemetry` knows to be wrong with the capture, with pods'
+/// Tells what is wrong with the host's clocks, and what `telemetry` knows to be in a node's way, wrong with the capture, with pods'
 /// processes and with what is sent to a collector, and each change of it, for as long as the connection lasts; an older control plane hears
 /// none of it.
 pub(super) async fn tell(line: Line, telemetry: Option<Telemetry>, clocks: watch::Receiver<Wrong>) {
@@ -37,6 +38,11 @@ async fn tell_each(
         Some(telemetry) => telemetry.processes().known(),
         None => none.subscribe(),
     };
+    let unhindered = watch::Sender::default();
+    let mut obstacles = match telemetry {
+        Some(telemetry) => telemetry.obstacles().known(),
+        None => unhindered.subscribe(),
+    };
     let (mut sender, mut incoming) = line.call(call::TROUBLES).await?;
     incoming.begun().await?;
     clocks.mark_changed();
@@ -47,6 +53,7 @@ async fn tell_each(
             Ok(()) = clocks.changed() => {}
             Ok(()) = captures.changed() => {}
             Ok(()) = processes.changed() => {}
+            Ok(()) = obstacles.changed() => {}
         }
         let of_clocks: Vec<_> = clocks.borrow_and_update().troubles().collect();
         let lost: Vec<_> = captures
@@ -55,7 +62,9 @@ async fn tell_each(
             .flat_map(|(workload, captured)| of_capture(workload, captured))
             .collect();
         let ended = of_processes(&processes.borrow_and_update());
-        let wrong = of_clocks.into_iter().chain(lost).chain(ended);
+        let (of_host, of_pods) = of_obstacles(&obstacles.borrow_and_update());
+        let wrong = of_clocks.into_iter().chain(of_host).chain(lost);
+        let wrong = wrong.chain(of_pods).chain(ended);
         let wrong = wrong.chain(not_sent.iter().cloned().map(worded));
         let wrong = Troubles(wrong.take(Troubles::MOST).collect());
         sender.send(&wrong.encode()).await?;
@@ -105,6 +114,17 @@ fn of_processes(known: &Known) -> Vec<troubles::Trouble> {
         Some(trouble(Code::H024, workload.to_string(), told))
     });
     unbounded.chain(ended).collect()
+}
+
+/// What is in the way at a node as a whole, and at its pods: many of these are not to hide the others.
+fn of_obstacles(known: &obstacles::Known) -> (Vec<troubles::Trouble>, Vec<troubles::Trouble>) {
+    let each = known.iter().map(|((code, about), told)| troubles::Trouble {
+        code: *code,
+        about: about.clone(),
+        why: bounded(told.why.clone()),
+        since: told.at,
+    });
+    each.partition(|trouble| *trouble.about == *HOST)
 }
 
 fn worded(trouble: Trouble) -> troubles::Trouble {

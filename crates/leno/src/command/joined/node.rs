@@ -28,6 +28,7 @@ use leno_model::view::{self, View, WorkloadId};
 use leno_proxy::follow::{Asker, Placer, Voucher};
 use leno_resources::pod::is_static;
 use leno_telemetry::capture::Whose;
+use leno_telemetry::obstacles::HOST;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -78,6 +79,8 @@ pub(super) struct Node<'a> {
     pods: BTreeMap<WorkloadId, Pod>,
     /// Why pods are not captured, as was told last.
     not_taken: BTreeMap<WorkloadId, String>,
+    /// Why rules of pods that somebody changed could not be put back.
+    not_repaired: BTreeMap<WorkloadId, String>,
     /// Those that the plugin has told of and that are not served yet.
     arriving: Arrivals,
     announced: BTreeSet<WorkloadId>,
@@ -113,6 +116,7 @@ impl<'a> Node<'a> {
             views,
             pods: BTreeMap::new(),
             not_taken: BTreeMap::new(),
+            not_repaired: BTreeMap::new(),
             arriving: Arrivals::default(),
             announced: BTreeSet::new(),
             guarding: Guarding::default(),
@@ -174,8 +178,9 @@ impl<'a> Node<'a> {
                         if let Some(view) = &*self.views.borrow() {
                             keeping.say(&view.settings);
                         }
-                        keeping.keep(&mut tell);
+                        keeping.keep(self.running.obstacles(), now, &mut tell);
                     }
+                    self.forget_repaired();
                 }
             }
         }
@@ -192,6 +197,33 @@ impl<'a> Node<'a> {
         self.start(&view);
         self.serve(&view).await;
         self.guard();
+        self.tell_obstacles();
+    }
+
+    /// Has the control plane told of what is in the way of serving pods.
+    fn tell_obstacles(&self) {
+        let (obstacles, now) = (self.running.obstacles(), self.running.wall());
+        for (code, whys) in [
+            (Code::H006, &self.not_repaired),
+            (Code::H018, &self.not_taken),
+        ] {
+            let of_pods = whys.iter();
+            let of_pods = of_pods.map(|(id, why)| (id.to_string().into(), why.clone()));
+            obstacles.are(code, of_pods, now);
+        }
+        let unguarded = self.guarding.left_out();
+        let unguarded = unguarded.map(|why| (HOST.into(), why));
+        obstacles.are(Code::H020, unguarded, now);
+    }
+
+    /// Tells no more of rules that hold by now, whoever put them back.
+    fn forget_repaired(&mut self) {
+        let pods = &self.pods;
+        let is_wrong = |id: &WorkloadId, _: &mut String| {
+            let differences = pods.get(id).map(Pod::differences);
+            differences.is_some_and(|told| told.map_or(true, |told| !told.is_empty()))
+        };
+        self.not_repaired.retain(is_wrong);
     }
 
     /// Guards what is captured on the node's side, too.
@@ -401,9 +433,13 @@ impl<'a> Node<'a> {
         let repair = match what {
             Ok(repair) => repair,
             Err(why) => {
-                let code = Code::H006;
-                let why = format!("{id}: {code} {}: {why}", code.slug());
-                return self.said.push(Said::Bad(why));
+                let (code, why) = (Code::H006, why.to_string());
+                let told = self.not_repaired.insert(id.clone(), why.clone());
+                if told.as_ref() != Some(&why) {
+                    let line = format!("{id}: {code} {}: {why}", code.slug());
+                    self.said.push(Said::Bad(line));
+                }
+                return;
             }
         };
         let first = repair.differences.first();

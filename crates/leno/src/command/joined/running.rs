@@ -15,6 +15,7 @@ use leno_proxy::succession::Predecessor;
 use leno_proxy::{Clocks, Cut, Prover, Proxy, Settings, Witness};
 use leno_telemetry::Telemetry;
 use leno_telemetry::capture::{Capture, Whose};
+use leno_telemetry::obstacles::Obstacles;
 use leno_telemetry::processes::Processes;
 use leno_traffic::Scope;
 use tokio::sync::watch;
@@ -160,6 +161,11 @@ impl<'a> Running<'a> {
     /// What is known of processes that carry the calls of one pod each.
     pub(super) fn processes(&self) -> &Processes {
         self.start.telemetry.processes()
+    }
+
+    /// What is in the way of a node's proxy.
+    pub(super) fn obstacles(&self) -> &Obstacles {
+        self.start.telemetry.obstacles()
     }
 
     /// What is known of the capture of workloads.

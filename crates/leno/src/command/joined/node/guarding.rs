@@ -78,6 +78,15 @@ impl Guarding {
         Looked { put_back, said }
     }
 
+    /// What is not guarded, in words, if anything is not.
+    pub(super) fn left_out(&self) -> Option<String> {
+        let (first, others) = (self.told.first()?, self.told.len().saturating_sub(1));
+        Some(match others {
+            0 => first.clone(),
+            more => format!("{first}; {more} more are not guarded"),
+        })
+    }
+
     /// Has the guard hold in this thread's network namespace; says what somebody else had changed of it.
     fn hold(&mut self, guard: Guard) -> io::Result<Option<String>> {
         let netfilter = Netfilter::open()?;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use leno_cni::{Keeper, Options, PLUGIN, Places, WhileAway};
 use leno_model::view::{self, Settings};
+use leno_model::{Code, Wall};
+use leno_telemetry::obstacles::{HOST, Obstacles};
 
 use crate::arguments::node::Node as Wanted;
 use crate::command::joined::node::Said;
@@ -64,15 +66,22 @@ impl Keeping {
         self.keeper.say(options);
     }
 
-    /// Puts the plugin there as far as it is not, and tells what that took and what is in its way.
-    pub(super) fn keep(&mut self, tell: &mut impl FnMut(Said)) {
+    /// Puts the plugin there as far as it is not, and tells what that took and what is in its way: people, and by
+    /// `obstacles` the control plane.
+    pub(super) fn keep(&mut self, obstacles: &Obstacles, now: Wall, tell: &mut impl FnMut(Said)) {
         let (changes, not_kept) = self.keeper.ensure();
         for change in changes {
-            tell(match change.code() {
-                Some(code) => Said::Bad(format!("{code} {}: {change}", code.slug())),
-                None => Said::Good(change.to_string()),
-            });
+            let Some(code) = change.code() else {
+                tell(Said::Good(change.to_string()));
+                continue;
+            };
+            tell(Said::Bad(format!("{code} {}: {change}", code.slug())));
+            obstacles.was(code, HOST.into(), change.to_string(), now);
         }
+        obstacles.forget_news(Code::H016, now);
+        let in_the_way = not_kept.as_ref();
+        let in_the_way = in_the_way.map(|why| (HOST.into(), why.to_string()));
+        obstacles.are(Code::H015, in_the_way, now);
         let why = not_kept.map(|why| {
             let code = why.code();
             format!("{code} {}: {why}", code.slug())
@@ -90,4 +99,62 @@ impl Keeping {
 fn beside_us(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("where this program is")?;
     Ok(own.parent().unwrap_or(Path::new("/")).join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+
+    const NETWORK: &str =
+        r#"{"cniVersion": "1.0.0", "name": "net", "plugins": [{"type": "bridge"}]}"#;
+
+    #[test]
+    fn the_control_plane_is_told_what_keeps_the_plugin_away_until_it_is_there() {
+        let folder = std::env::temp_dir().join(format!("leno-keeping-{}", std::process::id()));
+        let [plugins, configurations] = ["bin", "net.d"].map(|name| folder.join(name));
+        for made in [&plugins, &configurations] {
+            fs::create_dir_all(made).unwrap();
+        }
+        let program = folder.join(PLUGIN);
+        fs::write(&program, "program").unwrap();
+        fs::write(plugins.join("bridge"), "").unwrap();
+        let list = configurations.join("10-net.conflist");
+        let places = Places {
+            program,
+            plugins,
+            configurations,
+        };
+        let mut keeping = Keeping {
+            keeper: Keeper::new(places, Options::default()),
+            told: None,
+        };
+        let obstacles = Obstacles::default();
+        let mut check = |second, expect: &[&str]| {
+            let now = Wall::since_epoch(Duration::from_secs(second));
+            keeping.keep(&obstacles, now, &mut |_| {});
+            let known = obstacles.known();
+            let known = known.borrow();
+            let told = known.iter().map(|((code, about), told)| {
+                let at = told.at.elapsed_since_epoch().as_secs();
+                format!("{code} {about} since {at}")
+            });
+            assert_eq!(told.collect::<Vec<_>>(), expect, "at {second}");
+        };
+        check(1, &["H015 host since 1"]);
+        check(2, &["H015 host since 1"]);
+        fs::write(&list, NETWORK).unwrap();
+        check(3, &[]);
+        fs::write(&list, NETWORK).unwrap();
+        check(4, &["H016 host since 4"]);
+        fs::remove_file(&list).unwrap();
+        check(5, &["H015 host since 5", "H016 host since 4"]);
+        fs::write(&list, NETWORK).unwrap();
+        // Put there again, by who knows that it was.
+        check(6, &["H016 host since 6"]);
+        check(606, &[]);
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

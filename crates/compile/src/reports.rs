@@ -47,10 +47,10 @@ impl Report<'_> {
 /// What is reported of every object that has a status of ours: read off the notes of reading and of
 /// [`compile`](crate::compile()). Linear in objects and notes, but for finding the notes of each object.
 pub fn reports<'a>(resources: &'a Resources, notes: &'a Notes) -> Vec<Report<'a>> {
-    let mut errors = BTreeMap::<&ObjectRef, Vec<&Note>>::new();
-    for note in notes.iter().filter(|note| note.severity == Severity::Error) {
+    let mut told = BTreeMap::<&ObjectRef, Vec<&Note>>::new();
+    for note in notes.iter().filter(|note| status::is_reported(note)) {
         if let Some(object) = note.object() {
-            errors.entry(object).or_default().push(note);
+            told.entry(object).or_default().push(note);
         }
     }
     let Resources {
@@ -62,28 +62,28 @@ pub fn reports<'a>(resources: &'a Resources, notes: &'a Notes) -> Vec<Report<'a>
         telemetry_policies,
         ..
     } = resources;
-    let routes = route::routes(resources).map(|route| of_route(route, &errors));
+    let routes = route::routes(resources).map(|route| of_route(route, &told));
     routes
-        .chain(of_own(meshes, &errors))
-        .chain(of_own(peers, &errors))
-        .chain(of_own(workloads, &errors))
-        .chain(of_own(access_policies, &errors))
-        .chain(of_own(traffic_policies, &errors))
-        .chain(of_own(telemetry_policies, &errors))
+        .chain(of_own(meshes, &told))
+        .chain(of_own(peers, &told))
+        .chain(of_own(workloads, &told))
+        .chain(of_own(access_policies, &told))
+        .chain(of_own(traffic_policies, &told))
+        .chain(of_own(telemetry_policies, &told))
         .collect()
 }
 
-type Errors<'a> = BTreeMap<&'a ObjectRef, Vec<&'a Note>>;
+type Told<'a> = BTreeMap<&'a ObjectRef, Vec<&'a Note>>;
 
-fn of_route<'a>(route: Route<'a>, errors: &Errors<'a>) -> Report<'a> {
+fn of_route<'a>(route: Route<'a>, told: &Told<'a>) -> Report<'a> {
     let object = route.object.reference();
-    let errors = errors.get(&**object).map_or(&[][..], Vec::as_slice);
+    let notes = told.get(&**object).map_or(&[][..], Vec::as_slice);
     let written = route
         .parents()
         .into_iter()
         .flat_map(|parents| parents.iter());
     let parents = written.enumerate().filter_map(|(index, parent)| {
-        let conditions = status::of_errors(route, index, errors.iter().copied());
+        let conditions = status::of_notes(route, index, notes.iter().copied());
         Some((parent.sound()?, conditions)).filter(|(_, conditions)| !conditions.is_empty())
     });
     Report {
@@ -93,10 +93,10 @@ fn of_route<'a>(route: Route<'a>, errors: &Errors<'a>) -> Report<'a> {
     }
 }
 
-fn of_own<'a, T>(objects: &'a Objects<T>, errors: &Errors<'a>) -> impl Iterator<Item = Report<'a>> {
+fn of_own<'a, T>(objects: &'a Objects<T>, told: &Told<'a>) -> impl Iterator<Item = Report<'a>> {
     objects.iter().map(|object| {
-        let flaw = errors.get(&**object.reference());
-        let flaw = flaw.and_then(|errors| errors.first());
+        let mut notes = told.get(&**object.reference()).into_iter().flatten();
+        let flaw = notes.find(|note| note.severity == Severity::Error);
         Report {
             object: object.reference(),
             generation: object.meta.generation,

@@ -70,20 +70,25 @@ impl Condition {
 /// The conditions of `route` for its parent at index `parent`, read off the notes of reading and of
 /// [`compile`](crate::compile()); none for a parent that is another controller's.
 ///
-/// Of the notes only errors count: with a warning everything holds as it was written. Whether
-/// proxies have adopted the route is not known here.
+/// Of the notes only errors say that something does not hold: with a warning everything holds as it was written. Of these
+/// one is told all the same: that others take what a rule is for. Whether proxies have adopted the route is not known here.
 pub fn conditions<'a>(route: impl Into<Route<'a>>, parent: usize, notes: &Notes) -> Vec<Condition> {
     let route = route.into();
-    let errors = notes.iter().filter(|note| note.severity == Severity::Error);
-    let own = errors.filter(|note| note.object() == Some(route.object.reference()));
-    of_errors(route, parent, own)
+    let own = notes.iter().filter(|note| is_reported(note));
+    let own = own.filter(|note| note.object() == Some(route.object.reference()));
+    of_notes(route, parent, own)
 }
 
-/// The same, read off the errors that are about `route`.
-pub(crate) fn of_errors<'n>(
+/// Whether a note has a part in what is reported of its object.
+pub(crate) fn is_reported(note: &Note) -> bool {
+    note.severity == Severity::Error || note.code == Code::C106
+}
+
+/// The same, read off the notes that are about `route` and [are reported](is_reported).
+pub(crate) fn of_notes<'n>(
     route: Route<'_>,
     parent: usize,
-    errors: impl Iterator<Item = &'n Note>,
+    notes: impl Iterator<Item = &'n Note>,
 ) -> Vec<Condition> {
     let rules = route.rules().len();
     let written = route
@@ -94,7 +99,7 @@ pub(crate) fn of_errors<'n>(
         role: written.and_then(|written| parents::role(route, written)),
     };
     let mut found = Found::default();
-    for note in errors {
+    for note in notes {
         found.add(note, &parent);
     }
     if found.foreign {
@@ -112,7 +117,7 @@ struct Parent {
     role: Option<Role>,
 }
 
-/// The errors of a route by what they make not hold: the first of each sort.
+/// The notes of a route by what they make not hold: the first of each sort.
 #[derive(Default)]
 struct Found<'a> {
     /// The parent is another controller's.
@@ -129,6 +134,8 @@ struct Found<'a> {
     reference: Option<(&'a Note, &'static str)>,
     /// What a rule is used without.
     unenforced: Option<&'a Note>,
+    /// The rules that no request reaches, as others go first, in words.
+    unreached: Vec<String>,
 }
 
 impl<'a> Found<'a> {
@@ -143,6 +150,11 @@ impl<'a> Found<'a> {
             ["spec", "parentRefs", _, ..] => {}
             ["spec", "rules", _, "retry" | "timeouts", ..] if note.code == Code::C114 => {
                 self.unenforced.get_or_insert(note);
+            }
+            ["spec", "rules", rule] if note.code == Code::C106 => {
+                let number = rule.parse().map_or(0, |rule: usize| rule.saturating_add(1));
+                self.unreached
+                    .push(format!("rule {number}: {}", note.message));
             }
             ["spec", "rules", rule, below @ ..] => match reference_reason(note.code) {
                 Some("RefNotPermitted") if parent.role == Some(Role::Consumer) => {}
@@ -187,7 +199,20 @@ impl<'a> Found<'a> {
         //= the Route's rules is implemented by the Gateway."
         match self.refusal {
             Some(note) if self.refused.len() == rules => not(refusal_reason(note.code), note),
-            Some(_) | None => fine(ConditionKind::Accepted, "Accepted"),
+            Some(_) | None => Condition {
+                message: self.outdone(),
+                ..fine(ConditionKind::Accepted, "Accepted")
+            },
+        }
+    }
+
+    /// Who takes what the route is for, if others do.
+    fn outdone(&self) -> String {
+        let told = self.unreached.iter().take(MOST_TOLD).map(String::as_str);
+        let told = told.collect::<Vec<_>>().join("; ");
+        match self.unreached.len().saturating_sub(MOST_TOLD) {
+            0 => told,
+            more => format!("{told}; so it is with {more} more: leno check"),
         }
     }
 
@@ -240,6 +265,9 @@ impl<'a> Found<'a> {
         })
     }
 }
+
+/// Of how many rules it is told by whom they are outdone.
+const MOST_TOLD: usize = 8;
 
 /// The API's word for an error that makes a reference invalid.
 fn reference_reason(code: Code) -> Option<&'static str> {

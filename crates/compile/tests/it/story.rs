@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use leno_compile::{BundlePlace, Mesh, Peer, conditions, routes as routes_of};
+use leno_compile::{
+    BundlePlace, Condition, ConditionKind, Mesh, Peer, conditions, routes as routes_of,
+};
 use leno_model::view::access::{ExternalAuth, JwtIssuer, KeySource, TokenPlace};
 use leno_model::view::{
     Access, AccessRule, Action, Backend, CallerMatch, Collector, Cors, HeaderChanges, HeaderMatch,
@@ -730,10 +732,7 @@ fn status(resources: &Resources, notes: &Notes, story: &mut String) {
         writeln!(story, "\nstatus of {}", route.outline().reference()).unwrap();
         for parent in 0..route.parent_count() {
             let conditions = conditions(route, parent, notes);
-            let conditions = conditions
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>();
+            let conditions = conditions.iter().map(told_of).collect::<Vec<_>>();
             let conditions = if conditions.is_empty() {
                 "not ours".into()
             } else {
@@ -741,6 +740,15 @@ fn status(resources: &Resources, notes: &Notes, story: &mut String) {
             };
             writeln!(story, "  parent {parent}: {conditions}").unwrap();
         }
+    }
+}
+
+/// A condition, with what is said of a route that is accepted all the same.
+fn told_of(condition: &Condition) -> String {
+    let is_accepted = condition.kind == ConditionKind::Accepted && condition.holds;
+    match condition.message.as_str() {
+        message if is_accepted && !message.is_empty() => format!("{condition} ({message})"),
+        _ => condition.to_string(),
     }
 }
 

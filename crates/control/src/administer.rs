@@ -482,6 +482,7 @@ pub(crate) fn check(center: &Center) -> Checked {
         sources: &center.sources(),
         not_exported: &troubled::not_exported(center),
         hosts: &troubled::of_hosts(center),
+        failing: &center.failing(),
         not_got: &center.jwks.troubles(),
         issuers: &center.issuers.failed(),
         peers: &center.peers.standings(),

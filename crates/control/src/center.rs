@@ -25,7 +25,7 @@ use crate::accounts::Accounts;
 use crate::auditing::Paces;
 use crate::authority::{Authority, NotFounded, NotIssued};
 use crate::clock::{self, Clocks};
-use crate::condition::Withheld;
+use crate::condition::{Failing, Withheld};
 use crate::desk::Desk;
 use crate::edition::{Addresses, Edition, Reports, State, Trusted};
 use crate::event::Event;
@@ -139,6 +139,8 @@ pub(crate) struct Center {
     pub(crate) askers: Semaphore,
     /// And how many of each.
     pub(crate) rooms: Rooms,
+    /// What is tried again and again, and fails.
+    failing: Mutex<BTreeMap<Code, Failing>>,
     /// How often something went wrong.
     pub(crate) troubles: Troubles,
     /// What becomes of what it sends to a collector.
@@ -282,6 +284,7 @@ impl Center {
             paces: Paces::default(),
             askers: Semaphore::new(MOST_ASKERS),
             rooms: Rooms::default(),
+            failing: Mutex::default(),
             troubles: Troubles::default(),
             telemetry: export::telemetry(),
             export: OnceLock::new(),
@@ -816,7 +819,24 @@ impl Center {
         if let Some(why) = why.as_ref().filter(|_| why != *told) {
             self.trouble(code, why);
         }
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        match &why {
+            Some(why) => {
+                let before = failing.get(&code);
+                let since = before.map_or_else(clock::wall, |before| before.since);
+                let why = why.clone();
+                failing.insert(code, Failing { why, since });
+            }
+            None => drop(failing.remove(&code)),
+        }
+        drop(failing);
         *told = why;
+    }
+
+    /// What is tried again and again, and fails.
+    pub(crate) fn failing(&self) -> BTreeMap<Code, Failing> {
+        let failing = self.failing.lock();
+        failing.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn trouble(&self, code: Code, what: impl fmt::Display) {

@@ -2,6 +2,7 @@
 //! at one moment; what is wrong with the configuration itself is in its [`Meaning`](crate::meaning).
 
 mod hosts;
+mod told;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ use crate::lacking::held_without;
 use crate::outside::Troubled;
 use crate::peers::Standing;
 use crate::troubled::{NotExported, OfHost};
+
+pub(crate) use told::Failing;
 
 /// What was seen.
 pub(crate) struct Seen<'a> {
@@ -54,6 +57,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) not_exported: &'a [NotExported],
     /// What connected proxies say of their hosts.
     pub(crate) hosts: &'a [OfHost],
+    /// What the cluster is to be told, or asked for, and cannot be.
+    pub(crate) failing: &'a BTreeMap<Code, Failing>,
     /// The places whose keys, which are to prove tokens, were not got.
     pub(crate) not_got: &'a BTreeMap<KeyPlace, NotGot>,
     /// The issuers of tokens whose keys cannot be had.
@@ -143,6 +148,7 @@ impl Judged {
             judged.not_exported(trouble);
         }
         judged.hosts(seen.hosts, seen.members.len());
+        judged.failing(seen.failing, seen.now);
         for (place, why) in seen.not_got {
             judged.not_got(place, why, seen.now);
         }
@@ -479,6 +485,7 @@ mod tests {
             sources: &[],
             not_exported: &[],
             hosts: &[],
+            failing: &BTreeMap::new(),
             not_got: &BTreeMap::new(),
             issuers: &[],
             peers: &[],
@@ -697,6 +704,7 @@ mod tests {
             sources: &[folder],
             not_exported: &[],
             hosts: &[],
+            failing: &BTreeMap::new(),
             not_got: &BTreeMap::new(),
             issuers: &[],
             peers: &[],

@@ -495,6 +495,9 @@ pub struct RunningPod {
     pub has_proxy: bool,
     /// Why it would not have been made, had somebody been asked.
     pub unfit: Option<String>,
+    /// Whether the proxy of its node carries its calls, whatever its labels say.
+    #[serde(default)]
+    pub served: bool,
     /// Whether it has the network of its node.
     pub on_host: bool,
     /// The health checks that its node makes: the port, the path (`tls` or `tcp` for one that asks for none), and where the

@@ -34,6 +34,7 @@ mod reports;
 mod route;
 mod routes;
 mod rules;
+mod served;
 mod services;
 mod shadow;
 mod slices;

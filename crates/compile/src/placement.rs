@@ -99,14 +99,19 @@ impl<'a> Modes<'a> {
 
     /// Whether a pod takes part.
     pub(crate) fn has_part(&self, pod: &Pod) -> bool {
-        pod.has_proxy || self.mode(pod).is_some_and(is_part)
+        pod.has_proxy || pod.is_served || self.mode(pod).is_some_and(is_part)
     }
 
     /// What the proxy of its node needs to know of a pod, if that is to carry its calls. A pod that was made with a
     /// proxy in it goes on with that one.
+    ///
+    /// So does one that is served go on: what is said of placement is said of the next start of a pod. Let go of while it
+    /// runs, it would be without a proxy until then, for nothing can be added to it: its calls would be cut, no policy would
+    /// hold there, and who asks for `mtls: Strict` would refuse it.
     pub(crate) fn of_node(&self, pod: &Pod) -> Option<Arc<view::Pod>> {
         let has_other = pod.has_proxy || pod.is_on_host;
-        let is_of_node = !has_other && self.mode(pod) == Some(NODE) && self.unfit(pod).is_none();
+        let is_taken_up = self.mode(pod) == Some(NODE) && self.unfit(pod).is_none();
+        let is_of_node = !has_other && (pod.is_served || is_taken_up);
         is_of_node.then(|| {
             let resolver = pod.resolver.clone();
             Arc::new(view::Pod {

@@ -10,6 +10,7 @@ use leno_resources::pod::{Pod, PodProbe, Pods};
 use leno_resources::{Outline, Resources};
 
 use crate::placement::{self, Modes};
+use crate::served;
 use crate::spoken;
 use crate::uncaptured;
 use crate::unfit;
@@ -104,12 +105,13 @@ pub(crate) fn workloads<'a>(
 }
 
 /// What is found of single pods, and of nothing else.
-const OF_PODS: [Code; 4] = [Code::C195, Code::C196, Code::C200, Code::H026];
+const OF_PODS: [Code; 5] = [Code::C195, Code::C196, Code::C197, Code::C200, Code::H026];
 
 /// Says of `pods` what [`is_of_pods`] is about.
 pub(crate) fn note(resources: &Resources, pods: &Pods, notes: &mut Notes) {
     uncaptured::note(resources, pods, notes);
     unfit::note(resources, pods, notes);
+    served::note(resources, pods, notes);
     placement::note(resources, pods, notes);
 }
 

@@ -50,7 +50,8 @@ fn lacking<'a>(
 ) -> impl Iterator<Item = (&'a (Namespace, Name), &'a Pod)> {
     let modes = Modes::of(resources);
     let pods = pods.iter().map(|(name, pod)| (name, &**pod));
-    pods.filter(move |(_, pod)| !pod.has_proxy && modes.mode(pod) == Some(SIDECAR))
+    let has_proxy = |pod: &Pod| pod.has_proxy || pod.is_served;
+    pods.filter(move |(_, pod)| !has_proxy(pod) && modes.mode(pod) == Some(SIDECAR))
 }
 
 fn told(namespace: &Namespace, workload: &Name, pods: &[&Pod], is_on_host: bool) -> String {

@@ -24,7 +24,7 @@ pub(crate) fn note(resources: &Resources, pods: &Pods, notes: &mut Notes) {
     let modes = Modes::of(resources);
     let mut unfit = BTreeMap::<_, Vec<&Pod>>::new();
     for ((namespace, _), pod) in pods {
-        let has_proxy = has_own_proxy(pod);
+        let has_proxy = has_own_proxy(pod) || pod.is_served;
         let is_of_node = !pod.is_on_host && modes.mode(pod) == Some(NODE);
         if !has_proxy && !is_of_node {
             continue;
@@ -42,7 +42,10 @@ pub(crate) fn note(resources: &Resources, pods: &Pods, notes: &mut Notes) {
     for (alike, pods) in unfit {
         if let Some(first) = pods.first() {
             let message = alike.told(first, pods.len());
-            let note = finding::warning(*first, "", Code::C196, message);
+            let note = match alike.has_proxy {
+                true => finding::warning(*first, "", Code::C196, message),
+                false => finding::error(*first, "", Code::C196, message),
+            };
             notes.push(note.in_force(alike.in_force()));
         }
     }

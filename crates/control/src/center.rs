@@ -10,7 +10,7 @@ use leno_admin::{Addressed, Failure, Overview, Story, StoryOf};
 use leno_channel::Keyring;
 use leno_compile::{Ca, Mesh};
 use leno_identity::{Credential, Seal, Trust, Validity};
-use leno_model::view::Generation;
+use leno_model::view::{Generation, WorkloadId};
 use leno_model::{Code, ControlName, Name, Override, ServiceName, TrustDomain};
 use leno_resources::pod::Pods;
 use leno_store::{
@@ -28,6 +28,7 @@ use crate::clock::{self, Clocks};
 use crate::condition::{Failing, Withheld};
 use crate::desk::Desk;
 use crate::edition::{Addresses, Edition, Reports, State, Trusted};
+use crate::entitled::serves_nodes;
 use crate::event::Event;
 use crate::export;
 use crate::fleet::{Fleet, Member};
@@ -53,7 +54,7 @@ use crate::readmit::Readmission;
 use crate::remote::Rooms;
 use crate::since::Since;
 use crate::troubled::Troubled;
-use crate::tunnels::{self, Tunnels};
+use crate::tunnels::{self, Report, Tunnels};
 use crate::validate::{self, Place};
 use crate::watching::Watching;
 
@@ -121,6 +122,8 @@ pub(crate) struct Center {
     addresses: Mutex<Given>,
     /// Held while an edition is made, so that a later one never comes first.
     renewing: Mutex<()>,
+    /// Held while pods are seen, or some of them are found to be served, so that those seen last are marked.
+    seeing: Mutex<()>,
     /// Held while the CA is founded, so that whoever finds it founded also finds it proven.
     founding: Mutex<()>,
     /// Makes an address at which the dashboard lets in whoever opens it first.
@@ -276,6 +279,7 @@ impl Center {
             overrides: Mutex::default(),
             read: Mutex::default(),
             renewing: Mutex::default(),
+            seeing: Mutex::default(),
             founding: Mutex::default(),
             links: OnceLock::new(),
             look: OnceLock::new(),
@@ -302,11 +306,20 @@ impl Center {
             center.authority.stand_beside(lead.roots.clone());
         }
         center.watching.refresh(&center.store)?;
+        let follows = pods.is_some();
         if let Some(pods) = pods {
-            center.tunnels.settle(&Pods::default(), &pods)?;
-            center.presence.see_pods(pods)?;
+            if !center.node_capture && !serves_nodes(&pods) {
+                center.tunnels.let_go()?;
+            }
+            center.take_pods(pods)?;
         }
         center.renew()?;
+        if follows {
+            let mesh = &center.edition().mesh;
+            center
+                .tunnels
+                .forget(|id| mesh.instances.contains_key(id))?;
+        }
         Ok(center)
     }
 
@@ -681,8 +694,26 @@ impl Center {
 
     /// Takes what pods there are.
     pub(crate) fn take_pods(&self, pods: Arc<Pods>) -> Result<(), Failed> {
+        self.tunnels.settle(&pods)?;
+        self.see_pods(|_| pods)
+    }
+
+    /// Takes what a proxy says of workloads. Who is served by the proxy of its node from then on is so whatever is said of
+    /// it later.
+    pub(crate) fn take_report(&self, reports: &BTreeMap<WorkloadId, Report>) -> Result<(), Failed> {
+        self.tunnels.report(reports)?;
+        let mut pods = reports.values().filter_map(|report| report.pod.as_ref());
+        match pods.any(|pod| pod.is_served) {
+            true => self.see_pods(Arc::clone),
+            false => Ok(()),
+        }
+    }
+
+    /// Sees pods in the place of those that were seen last, with those marked that are served.
+    fn see_pods(&self, now: impl FnOnce(&Arc<Pods>) -> Arc<Pods>) -> Result<(), Failed> {
+        let _seeing = self.seeing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.presence.reported().pods;
-        self.tunnels.settle(&before, &pods)?;
+        let pods = self.tunnels.mark(now(&before), &before);
         self.presence.see_pods(pods)?;
         self.news.send_modify(|count| *count += 1);
         Ok(())
@@ -874,4 +905,107 @@ impl From<Failed> for crate::NotStarted {
 
 fn measures(overrides: &[KeptOverride]) -> Vec<Override> {
     overrides.iter().map(|kept| kept.over.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use leno_model::Namespace;
+    use leno_resources::pod::{MODE, Pod};
+
+    use super::*;
+    use crate::LocalKeys;
+    use crate::tunnels::OfPod;
+
+    fn open(folder: &Path, node_capture: bool, pods: Pods) -> Center {
+        let store = Store::open(folder, leno_store::Settings::default());
+        let store = Arc::new(store.unwrap());
+        let keys = Arc::new(Keys::open(&store, None).unwrap());
+        let jwks = Jwks::open(Arc::clone(&store), LocalKeys::default()).unwrap();
+        let start = Start {
+            beside: None,
+            address: "127.0.0.1:15012".to_owned(),
+            mesh: None,
+            sidecar: None,
+            node_capture,
+        };
+        let found = First {
+            pods: Some(Arc::new(pods)),
+            ..First::default()
+        };
+        Center::open(store, keys, jwks, start, found, Box::new(|_| {})).unwrap()
+    }
+
+    /// A pod on a node, which says how it is to be placed.
+    fn pod(uid: &str, mode: &str) -> Pods {
+        let (namespace, name) = (Namespace::new("shop").unwrap(), Name::new("db-0").unwrap());
+        let mut pod = Pod {
+            uid: uid.into(),
+            addresses: vec![[10, 1, 0, 7].into()],
+            ..Pod::named(namespace.clone(), name.clone())
+        };
+        pod.locality.node = Some("n1".into());
+        pod.meta.labels = [(MODE.into(), mode.into())].into();
+        [((namespace, name), Arc::new(pod))].into()
+    }
+
+    /// Who carries the calls of the pod, and where.
+    fn told(center: &Center) -> String {
+        center.renew().unwrap();
+        let mesh = &center.edition().mesh;
+        let instance = mesh.instances.values().next().unwrap();
+        let carried = match instance.workload.pod.is_some() {
+            true => "by its node",
+            false => "by nobody",
+        };
+        let tunnel = instance.tunnel.map(|tunnel| format!(" at {tunnel}"));
+        format!("{carried}{}", tunnel.unwrap_or_default())
+    }
+
+    #[test]
+    fn a_pod_goes_on_with_the_proxy_of_its_node_until_it_ends() {
+        let folder = std::env::temp_dir().join(format!("leno-center-{}", std::process::id()));
+        let center = open(&folder, true, pod("1", "node"));
+        // Nobody serves it yet.
+        center.take_pods(Arc::new(pod("1", "none"))).unwrap();
+        assert_eq!(told(&center), "by nobody");
+        center.take_pods(Arc::new(pod("1", "node"))).unwrap();
+        assert_eq!(told(&center), "by its node");
+        let id = center.edition().mesh.instances.keys().next().cloned();
+        let report = |uid: &str| Report {
+            tunnel: Some("0.0.0.0:15008".parse().unwrap()),
+            pod: Some(OfPod {
+                uid: uid.into(),
+                is_served: true,
+            }),
+        };
+        let served = "by its node at 10.1.0.7:15008";
+        center
+            .take_report(&[(id.clone().unwrap(), report("1"))].into())
+            .unwrap();
+        for mode in ["node", "sidecar", "none"] {
+            center.take_pods(Arc::new(pod("1", mode))).unwrap();
+            assert_eq!(told(&center), served, "{mode}");
+        }
+        drop(center);
+        let center = open(&folder, true, pod("1", "sidecar"));
+        assert_eq!(told(&center), served);
+        drop(center);
+
+        // It was made anew while nobody looked.
+        let center = open(&folder, true, pod("2", "sidecar"));
+        assert_eq!(told(&center), "by nobody");
+        center.take_pods(Arc::new(pod("2", "node"))).unwrap();
+        center
+            .take_report(&[(id.unwrap(), report("2"))].into())
+            .unwrap();
+        assert_eq!(told(&center), served);
+        drop(center);
+        // Nodes have no proxies any more.
+        let center = open(&folder, false, pod("2", "sidecar"));
+        assert_eq!(told(&center), "by nobody");
+        drop(center);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

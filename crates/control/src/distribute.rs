@@ -21,6 +21,7 @@ use crate::entitled::Entitled;
 use crate::event::Event;
 use crate::fleet::{Certificate, Member, Place};
 use crate::serve::Peer;
+use crate::tunnels::{OfPod, Report};
 
 /// Serves the stream until it ends, and says so.
 pub(crate) async fn run(center: &Arc<Center>, peer: &Peer, call: Call) {
@@ -204,8 +205,14 @@ impl Stream<'_> {
         }
         let entitled = Entitled::new(&edition.mesh, self.peer.caller.id(), node.as_deref());
         let (mut granted, others) = entitled.split(&hello.workloads);
-        let report = granted.iter().map(|it| (it.clone(), tunnel)).collect();
-        granted.extend(entitled.on_node().cloned());
+        let on_node: BTreeSet<_> = entitled.on_node().collect();
+        // That of a node says nothing of those with its pods' identities that it does not serve.
+        let taken = granted
+            .iter()
+            .filter(|id| node.is_none() || on_node.contains(id));
+        let taken = taken.map(|id| (id.clone(), taken_at(id, tunnel, edition)));
+        let report = taken.collect();
+        granted.extend(on_node.into_iter().cloned());
         let standing = Standing {
             tunnel,
             granted: granted.clone(),
@@ -297,7 +304,7 @@ impl Stream<'_> {
         }
         let center = Arc::clone(self.center);
         let kept = tokio::task::spawn_blocking(move || {
-            let kept = center.tunnels.report(&changed);
+            let kept = center.take_report(&changed);
             kept.inspect_err(|failed| center.trouble(failed.code(), failed))
         });
         match kept.await {
@@ -364,8 +371,25 @@ impl Stream<'_> {
     }
 }
 
-/// Where the mesh calls of workloads are taken; nothing for one whose are taken nowhere.
-type TakenAt = BTreeMap<WorkloadId, Option<SocketAddr>>;
+/// Where the mesh calls of workloads are taken.
+type TakenAt = BTreeMap<WorkloadId, Report>;
+
+/// What is said of a workload whose mesh calls are taken there.
+fn taken_at(id: &WorkloadId, tunnel: Option<SocketAddr>, edition: &Edition) -> Report {
+    let named = (id.namespace.clone(), id.name.clone());
+    let instance = edition.mesh.instances.get(id);
+    let of_node = instance.and_then(|it| it.workload.pod.as_ref());
+    let pod = edition
+        .meaning
+        .compiled_from()
+        .pods
+        .get(&named)
+        .map(|pod| OfPod {
+            uid: pod.uid.clone(),
+            is_served: of_node.is_some_and(|of_node| of_node.uid == pod.uid),
+        });
+    Report { tunnel, pod }
+}
 
 /// What kind of refusal a proxy's is: what it could not understand, or what would take it back.
 fn code(newest: &Generation, server: &Server) -> Code {

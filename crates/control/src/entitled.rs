@@ -52,6 +52,14 @@ pub(crate) fn is_of_nodes(proven: &SpiffeId) -> bool {
     proven.namespace.as_str() == SYSTEM && proven.service_account.as_str() == NODE
 }
 
+/// Whether one of these pods is a proxy of a node.
+pub(crate) fn serves_nodes(pods: &Pods) -> bool {
+    let mut accounts = pods
+        .iter()
+        .map(|((namespace, _), pod)| (namespace, &pod.service_account));
+    accounts.any(|(namespace, account)| namespace.as_str() == SYSTEM && account.as_str() == NODE)
+}
+
 /// What a proxy is entitled to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entitled<'a> {

@@ -1,5 +1,5 @@
-//! Where proxies take mesh calls, as they reported. Kept in the store: after a restart no endpoint is
-//! told without its tunnel, which would mean that it is called in plain.
+//! Where proxies take mesh calls, as they reported, and which pods the proxies of nodes serve. Kept in the store: after a
+//! restart no endpoint is told without its tunnel, which would mean that it is called in plain, and no pod is let go of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,6 +22,25 @@ struct Part {
     tunnels: BTreeMap<WorkloadId, SocketAddr>,
     /// Those whose proxy has left and is not back: nobody calls them.
     left: BTreeSet<WorkloadId>,
+    /// Of what is said of pods, of which: others come that have their names.
+    pods: BTreeMap<WorkloadId, OfPod>,
+}
+
+/// The pod that something is said of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct OfPod {
+    pub(crate) uid: Arc<str>,
+    /// Whether the proxy of its node serves it. That stays said until it ends, also while that one takes no calls for it.
+    pub(crate) is_served: bool,
+}
+
+/// What a proxy says of a workload.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Report {
+    /// Where it takes mesh calls for it, if it does.
+    pub(crate) tunnel: Option<SocketAddr>,
+    /// The pod that the workload is, if it is one.
+    pub(crate) pod: Option<OfPod>,
 }
 
 /// Reports are kept in so many parts, by the workload that each is about, so that with a new one few of the others
@@ -70,7 +89,7 @@ impl Reported {
                 false => own.is_some() && is_of_node(mesh, &id()),
             };
             if is_elsewhere && self.tunnel(&id()).is_none() && !self.has_left(&id()) {
-                self.take(id(), Some(Said::At(AT_ITS_OWN)));
+                self.take(id(), Said::At(AT_ITS_OWN));
             }
         }
         self
@@ -81,18 +100,54 @@ impl Reported {
         part.is_some_and(|part| part.left.contains(id))
     }
 
-    /// Takes what is said of a workload, of which nothing is known where nothing is said; gives its part.
-    fn take(&mut self, id: WorkloadId, said: Option<Said>) -> usize {
+    /// The pod that what is said of a workload is said of, if it is one.
+    fn pod(&self, id: &WorkloadId) -> Option<&OfPod> {
+        self.0.get(part_of(id))?.pods.get(id)
+    }
+
+    /// Whether what is said of a workload is said of this pod. One that was served is so until it ends.
+    fn knows(&self, id: &WorkloadId, pod: &OfPod) -> bool {
+        let known = self.pod(id).filter(|known| known.uid == pod.uid);
+        known.is_some_and(|known| known.is_served || !pod.is_served)
+    }
+
+    /// The pods that the proxies of nodes serve.
+    fn served(&self) -> impl Iterator<Item = (&WorkloadId, &OfPod)> {
+        let pods = self.0.iter().flat_map(|part| &part.pods);
+        pods.filter(|(_, of)| of.is_served)
+    }
+
+    /// All of whom something is said.
+    fn ids(&self) -> impl Iterator<Item = &WorkloadId> {
+        self.0.iter().flat_map(|part| part.ids())
+    }
+
+    /// What is to be said of a workload where this pod has its name, or none; nothing if nothing else.
+    fn settled(&self, id: &WorkloadId, pod: Option<&Pod>) -> Option<Said> {
+        let of = self.pod(id);
+        let Some(pod) = pod else {
+            return of.map(|_| Said::Gone);
+        };
+        let is_of_another = |tunnel: SocketAddr| {
+            let is_somewhere = !tunnel.ip().is_unspecified() && !pod.addresses.is_empty();
+            is_somewhere && !pod.addresses.contains(&tunnel.ip().to_canonical())
+        };
+        match of {
+            Some(of) if of.uid != pod.uid => Some(Said::Gone),
+            _ if self.tunnel(id).is_some_and(is_of_another) => Some(Said::Nowhere),
+            Some(_) => None,
+            None => Some(Said::Pod(OfPod {
+                uid: pod.uid.clone(),
+                is_served: false,
+            })),
+        }
+    }
+
+    /// Takes what is said of a workload; gives its part.
+    fn take(&mut self, id: WorkloadId, said: Said) -> usize {
         let number = part_of(&id);
         if let Some(part) = Arc::make_mut(&mut self.0).get_mut(number) {
-            let part = Arc::make_mut(part);
-            part.left.remove(&id);
-            part.tunnels.remove(&id);
-            match said {
-                Some(Said::At(tunnel)) => drop(part.tunnels.insert(id, tunnel)),
-                Some(Said::Left) => drop(part.left.insert(id)),
-                None => {}
-            }
+            Arc::make_mut(part).take(id, said);
         }
         number
     }
@@ -129,13 +184,18 @@ pub(crate) struct Tunnels {
 }
 
 /// What is said of a workload.
-#[derive(Clone, Copy)]
 enum Said {
     At(SocketAddr),
     Left,
+    /// Its proxy takes no calls any more.
+    Nowhere,
+    /// It is this pod.
+    Pod(OfPod),
+    /// It is there no more.
+    Gone,
 }
 
-type News = BTreeMap<WorkloadId, Option<Said>>;
+type News = Vec<(WorkloadId, Said)>;
 
 impl Tunnels {
     /// Takes up what was reported before.
@@ -163,17 +223,20 @@ impl Tunnels {
 
     /// The proxies of these workloads take mesh calls for them there, or nowhere any more. On disk
     /// when this returns; a report that says nothing new costs nothing.
-    pub(crate) fn report(
-        &self,
-        tunnels: &BTreeMap<WorkloadId, Option<SocketAddr>>,
-    ) -> Result<(), Failed> {
+    pub(crate) fn report(&self, reports: &BTreeMap<WorkloadId, Report>) -> Result<(), Failed> {
         self.change(|known| {
-            let is_news = |(id, tunnel): &(&WorkloadId, &Option<SocketAddr>)| {
-                known.has_left(id) || known.tunnel(id) != **tunnel
-            };
-            let news = tunnels.iter().filter(is_news);
-            news.map(|(id, tunnel)| (id.clone(), tunnel.map(Said::At)))
-                .collect()
+            let mut news = News::new();
+            for (id, report) in reports {
+                let said = report.tunnel.map_or(Said::Nowhere, Said::At);
+                if known.has_left(id) || known.tunnel(id) != report.tunnel {
+                    news.push((id.clone(), said));
+                }
+                let pod = report.pod.as_ref().filter(|_| report.tunnel.is_some());
+                if let Some(pod) = pod.filter(|pod| !known.knows(id, pod)) {
+                    news.push((id.clone(), Said::Pod(pod.clone())));
+                }
+            }
+            news
         })
     }
 
@@ -181,36 +244,59 @@ impl Tunnels {
     pub(crate) fn leave(&self, workloads: &BTreeSet<WorkloadId>) -> Result<(), Failed> {
         self.change(|known| {
             let leaving = workloads.iter().filter(|id| !known.has_left(id));
-            leaving.map(|id| (id.clone(), Some(Said::Left))).collect()
+            leaving.map(|id| (id.clone(), Said::Left)).collect()
         })
     }
 
-    /// These pods are there, and those `before` were: forgets what was reported for one that is gone, or by one whose
-    /// name another pod has by now, at other addresses. On disk when this returns.
-    pub(crate) fn settle(&self, before: &Pods, now: &Pods) -> Result<(), Failed> {
+    /// These pods are there, and no other: forgets what was said of one that is gone, whether another has its name by now
+    /// or not, and tunnels at addresses that their pods have not. What was kept without its pod is taken to be of the one
+    /// that is there. On disk when this returns.
+    pub(crate) fn settle(&self, now: &Pods) -> Result<(), Failed> {
         self.change(|known| {
-            let named = |id: &WorkloadId| (id.namespace.clone(), id.name.clone());
-            let is_gone = |id: &WorkloadId| {
-                let named = named(id);
-                !now.contains_key(&named) && before.contains_key(&named)
-            };
-            let is_of_another = |id: &WorkloadId, tunnel: &SocketAddr| {
-                let pod = now.get(&named(id));
-                if tunnel.ip().is_unspecified() {
-                    let before = before.get(&named(id));
-                    return pod
-                        .zip(before)
-                        .is_some_and(|(now, before)| now.uid != before.uid);
-                }
-                let addresses = pod.map_or(&[][..], |pod| &pod.addresses);
-                !addresses.is_empty() && !addresses.contains(&tunnel.ip().to_canonical())
-            };
-            let tunnels = known.tunnels();
-            let stale = tunnels.filter(|(id, tunnel)| is_gone(id) || is_of_another(id, tunnel));
-            let left = known.left().filter(|id| is_gone(id));
-            let forgotten = stale.map(|(id, _)| id).chain(left);
-            forgotten.map(|id| (id.clone(), None)).collect()
+            let settled = known.ids().filter_map(|id| {
+                let pod = now.get(&(id.namespace.clone(), id.name.clone()));
+                let said = known.settled(id, pod.map(AsRef::as_ref))?;
+                Some((id.clone(), said))
+            });
+            settled.collect()
         })
+    }
+
+    /// Forgets what was said of what is neither a pod nor there. On disk when this returns.
+    pub(crate) fn forget(&self, is_there: impl Fn(&WorkloadId) -> bool) -> Result<(), Failed> {
+        self.change(|known| {
+            let strangers = known.ids().filter(|id| known.pod(id).is_none());
+            let gone = strangers.filter(|id| !is_there(id));
+            gone.map(|id| (id.clone(), Said::Gone)).collect()
+        })
+    }
+
+    /// Nodes have no proxies any more: forgets what those served. On disk when this returns.
+    pub(crate) fn let_go(&self) -> Result<(), Failed> {
+        self.change(|known| {
+            let served = known.served().map(|(id, _)| id.clone());
+            served.map(|id| (id, Said::Gone)).collect()
+        })
+    }
+
+    /// The same pods, with those marked that the proxies of their nodes serve; one that was marked so `before` is the same
+    /// value.
+    pub(crate) fn mark(&self, mut pods: Arc<Pods>, before: &Pods) -> Arc<Pods> {
+        for (id, of) in self.reported().served() {
+            let named = (id.namespace.clone(), id.name.clone());
+            let pod = pods.get(&named);
+            let Some(pod) = pod.filter(|pod| pod.uid == of.uid && !pod.is_served) else {
+                continue;
+            };
+            let marked = Pod {
+                is_served: true,
+                ..Pod::clone(pod)
+            };
+            let same = before.get(&named).filter(|before| ***before == marked);
+            let marked = same.map_or_else(|| Arc::new(marked), Arc::clone);
+            Arc::make_mut(&mut pods).insert(named, marked);
+        }
+        pods
     }
 
     fn change(&self, news: impl FnOnce(&Reported) -> News) -> Result<(), Failed> {
@@ -239,7 +325,7 @@ fn take_up(store: &Store, name: &Label, reported: &mut Reported) -> Result<bool,
         return Ok(false);
     };
     for (id, said) in read(&String::from_utf8_lossy(&bytes)) {
-        reported.take(id, Some(said));
+        reported.take(id, said);
     }
     Ok(true)
 }
@@ -264,18 +350,56 @@ fn part_of(id: &WorkloadId) -> usize {
 }
 
 impl Part {
-    /// `shop/cart-1 10.0.0.7:15008` or `shop/cart-1 left`, a line for each.
+    /// All of whom something is said.
+    fn ids(&self) -> impl Iterator<Item = &WorkloadId> {
+        let known = self.pods.keys().chain(self.tunnels.keys());
+        let known: BTreeSet<_> = known.chain(&self.left).collect();
+        known.into_iter()
+    }
+
+    fn take(&mut self, id: WorkloadId, said: Said) {
+        if let Said::Pod(pod) = said {
+            self.pods.insert(id, pod);
+            return;
+        }
+        self.left.remove(&id);
+        self.tunnels.remove(&id);
+        match said {
+            Said::At(tunnel) => drop(self.tunnels.insert(id, tunnel)),
+            Said::Left => drop(self.left.insert(id)),
+            Said::Nowhere => {
+                let of = self.pods.get(&id);
+                if of.is_some_and(|of| !of.is_served) {
+                    self.pods.remove(&id);
+                }
+            }
+            Said::Gone | Said::Pod(_) => drop(self.pods.remove(&id)),
+        }
+    }
+
+    /// `shop/cart-1 10.0.0.7:15008` or `shop/cart-1 left`, and `shop/cart-1 pod 6f1c..` or `shop/cart-1 served 6f1c..`, a
+    /// line for each.
     fn write(&self) -> String {
         let tunnels = self.tunnels.iter();
         let tunnels = tunnels.map(|(workload, tunnel)| format!("{workload} {tunnel}\n"));
         let left = self.left.iter();
         let left = left.map(|workload| format!("{workload} {LEFT}\n"));
-        tunnels.chain(left).collect()
+        let pods = self
+            .pods
+            .iter()
+            .map(|(workload, OfPod { uid, is_served })| {
+                let word = if *is_served { SERVED } else { POD };
+                format!("{workload} {word} {uid}\n")
+            });
+        tunnels.chain(left).chain(pods).collect()
     }
 }
 
 const LEFT: &str = "left";
+const POD: &str = "pod";
+const SERVED: &str = "served";
 
+/// What is not understood is of a later one, and says nothing here.
 fn read(text: &str) -> impl Iterator<Item = (WorkloadId, Said)> {
     text.lines().filter_map(|line| {
         let (workload, said) = line.split_once(' ')?;
@@ -284,9 +408,16 @@ fn read(text: &str) -> impl Iterator<Item = (WorkloadId, Said)> {
             namespace: Namespace::new(namespace).ok()?,
             name: Name::new(name).ok()?,
         };
-        let said = match said {
-            LEFT => Said::Left,
-            tunnel => Said::At(tunnel.parse().ok()?),
+        let of = |uid: &str, is_served| {
+            let uid = uid.into();
+            Said::Pod(OfPod { uid, is_served })
+        };
+        let said = match said.split_once(' ') {
+            Some((POD, uid)) => of(uid, false),
+            Some((SERVED, uid)) => of(uid, true),
+            Some(_) => return None,
+            None if said == LEFT => Said::Left,
+            None => Said::At(said.parse().ok()?),
         };
         Some((id, said))
     })
@@ -304,6 +435,9 @@ mod tests {
         all.tunnels
             .extend(reported.tunnels().map(|(id, tunnel)| (id.clone(), *tunnel)));
         all.left.extend(reported.left().cloned());
+        for part in reported.0.iter() {
+            all.pods.extend(part.pods.clone());
+        }
         all.write()
     }
 
@@ -322,7 +456,8 @@ mod tests {
             namespace: Namespace::new("shop").unwrap(),
             name: Name::new("mail").unwrap(),
         }];
-        tunnels.report(&mail.map(|id| (id, None)).into()).unwrap();
+        let nowhere = mail.map(|id| (id, Report::default()));
+        tunnels.report(&nowhere.into()).unwrap();
         drop((tunnels, store));
         let after = "shop/cart-1 10.0.0.7:15008\nshop/web [fd00::1]:15008\n";
         assert_eq!(told(&Tunnels::open(open()).unwrap().reported()), after);
@@ -331,8 +466,13 @@ mod tests {
 
     /// A pod of the shop at one address, or at none yet.
     fn pod(name: &str, last: Option<u8>) -> ((Namespace, Name), Arc<Pod>) {
+        pod_of(name, &format!("uid-{name}"), last)
+    }
+
+    fn pod_of(name: &str, uid: &str, last: Option<u8>) -> ((Namespace, Name), Arc<Pod>) {
         let (namespace, name) = (Namespace::new("shop").unwrap(), Name::new(name).unwrap());
         let pod = Pod {
+            uid: uid.into(),
             addresses: last
                 .map(|last| [10, 1, 0, last].into())
                 .into_iter()
@@ -342,34 +482,133 @@ mod tests {
         ((namespace, name), Arc::new(pod))
     }
 
-    #[test]
-    fn what_a_pod_reported_goes_with_it() {
-        let folder = std::env::temp_dir().join(format!("leno-tunnels-{}", std::process::id()));
-        let store = Store::open(&folder, leno_store::Settings::default()).unwrap();
-        let tunnels = Tunnels::open(Arc::new(store)).unwrap();
-        let report = |name: &str, last: u8| {
-            let id = WorkloadId {
-                namespace: Namespace::new("shop").unwrap(),
-                name: Name::new(name).unwrap(),
-            };
-            let tunnel = SocketAddr::from(([10, 1, 0, last], 15008));
-            tunnels.report(&[(id, Some(tunnel))].into()).unwrap();
+    fn id(name: &str) -> WorkloadId {
+        WorkloadId {
+            namespace: Namespace::new("shop").unwrap(),
+            name: Name::new(name).unwrap(),
+        }
+    }
+
+    /// What is said of a workload that is this pod, or none.
+    fn report(name: &str, tunnel: &str, of: Option<(&str, bool)>) -> (WorkloadId, Report) {
+        let pod = of.map(|(uid, is_served)| OfPod {
+            uid: uid.into(),
+            is_served,
+        });
+        let tunnel = (!tunnel.is_empty()).then(|| tunnel.parse().unwrap());
+        (id(name), Report { tunnel, pod })
+    }
+
+    /// What is kept in a folder of this test alone.
+    fn kept(name: &str) -> (std::path::PathBuf, impl Fn() -> Tunnels) {
+        let folder = format!("leno-tunnels-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        let at = folder.clone();
+        let open = move || {
+            let store = Store::open(&at, leno_store::Settings::default());
+            Tunnels::open(Arc::new(store.unwrap())).unwrap()
         };
-        let told = || told(&tunnels.reported());
-        report("db-0", 1);
-        report("new", 2);
-        report("gone", 3);
-        // It is no pod.
-        report("vm", 4);
-        let before = [pod("gone", Some(3)), pod("db-0", Some(1)), pod("new", None)];
+        (folder, open)
+    }
+
+    #[test]
+    fn what_is_said_of_a_pod_goes_with_it() {
+        let (folder, open) = kept("gone");
+        let tunnels = open();
+        let own = "0.0.0.0:15008";
+        let reports = [
+            report("db-0", own, Some(("1", true))),
+            report("new", "10.1.0.2:15008", Some(("uid-new", false))),
+            report("moved", "10.1.0.5:15008", Some(("uid-moved", false))),
+            report("gone", own, Some(("uid-gone", false))),
+            // It is no pod.
+            report("vm", "10.1.0.4:15008", None),
+        ];
+        tunnels.report(&reports.into()).unwrap();
+        let before = told(&tunnels.reported());
+        assert_eq!(before.lines().count(), 9);
+        let pods = |db, more: Option<_>| {
+            let moved = pod("moved", Some(5));
+            let pods = [pod_of("db-0", db, None), pod("new", None), moved];
+            pods.into_iter().chain(more).collect::<Pods>()
+        };
         tunnels
-            .settle(&Pods::default(), &before.clone().into())
+            .settle(&pods("1", Some(pod("gone", Some(3)))))
             .unwrap();
-        assert_eq!(told().lines().count(), 4);
-        // Another pod of that name is at another address, and reports by itself.
-        let now = [pod("db-0", Some(9)), pod("new", Some(2))];
-        tunnels.settle(&before.into(), &now.into()).unwrap();
-        assert_eq!(told(), "shop/new 10.1.0.2:15008\nshop/vm 10.1.0.4:15008\n");
+        assert_eq!(told(&tunnels.reported()), before);
+        drop(tunnels);
+
+        // Nobody looks while one ends, another comes in the place of a third, and one moves.
+        let tunnels = open();
+        assert_eq!(told(&tunnels.reported()), before);
+        let mut now = pods("2", None);
+        now.extend([pod("moved", Some(9))]);
+        tunnels.settle(&now).unwrap();
+        tunnels.forget(|it| *it == id("vm")).unwrap();
+        let after = "shop/new 10.1.0.2:15008\nshop/vm 10.1.0.4:15008\nshop/new pod uid-new\n";
+        assert_eq!(told(&tunnels.reported()), after);
+        tunnels.forget(|_| false).unwrap();
+        let after = after.replace("shop/vm 10.1.0.4:15008\n", "");
+        assert_eq!(told(&tunnels.reported()), after);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_was_kept_without_its_pod_is_said_of_the_one_that_is_there() {
+        let (folder, open) = kept("adopted");
+        let tunnels = open();
+        let own = "0.0.0.0:15008";
+        tunnels.report(&[report("db-0", own, None)].into()).unwrap();
+        let settle = |uid| {
+            let pods = [pod_of("db-0", uid, Some(7))];
+            tunnels.settle(&pods.into()).unwrap();
+            told(&tunnels.reported())
+        };
+        assert_eq!(settle("1"), format!("shop/db-0 {own}\nshop/db-0 pod 1\n"));
+        assert_eq!(settle("2"), "");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_pod_that_its_node_serves_is_so_until_it_ends() {
+        let (folder, open) = kept("served");
+        let own = "0.0.0.0:15008";
+        let served = |tunnels: &Tunnels, uid: &str| {
+            let seen = Pods::from([pod_of("web", uid, None), pod("cart", None)]);
+            tunnels.settle(&seen).unwrap();
+            let before = tunnels.mark(Arc::new(seen.clone()), &Pods::default());
+            let pods = tunnels.mark(Arc::new(seen), &before);
+            let served = pods.values().filter(|pod| pod.is_served);
+            let served: Vec<_> = served.map(|pod| pod.meta.name.to_string()).collect();
+            let same = pods.iter().filter(|(name, _)| name.1.as_str() == "web");
+            let mut same = same.map(|(name, pod)| Arc::ptr_eq(pod, &before[name]));
+            (served, same.next().unwrap())
+        };
+        let tunnels = open();
+        assert_eq!(served(&tunnels, "1").0, [""; 0]);
+        let all = [
+            report("web", own, Some(("1", true))),
+            report("cart", own, Some(("uid-cart", false))),
+        ];
+        tunnels.report(&all.into()).unwrap();
+        assert_eq!(served(&tunnels, "1"), (vec!["web".to_owned()], true));
+        // Nor is it another's while its proxy is not there, or says nothing of whose it is.
+        let other = [report("web", own, Some(("1", false)))];
+        tunnels.report(&other.into()).unwrap();
+        let nowhere = [report("web", "", None), report("cart", "", None)];
+        tunnels.report(&nowhere.into()).unwrap();
+        assert_eq!(told(&tunnels.reported()), "shop/web served 1\n");
+        drop(tunnels);
+        let tunnels = open();
+        assert_eq!(served(&tunnels, "1").0, ["web"]);
+        assert_eq!(served(&tunnels, "2").0, [""; 0]);
+        assert_eq!(told(&tunnels.reported()), "");
+
+        tunnels
+            .report(&[report("web", own, Some(("2", true)))].into())
+            .unwrap();
+        tunnels.let_go().unwrap();
+        assert_eq!(told(&tunnels.reported()), "");
         std::fs::remove_dir_all(folder).unwrap();
     }
 
@@ -403,36 +642,5 @@ mod tests {
         };
         check(None, &["canary", "other"]);
         check(Some(&canary), &["default", "none", "other"]);
-    }
-
-    /// The proxy of a node says of pods that they take calls at their own addresses, whatever those are.
-    #[test]
-    fn what_is_said_of_a_pod_is_not_said_of_the_next_one_of_its_name() {
-        let folder = std::env::temp_dir().join(format!("leno-tunnels-own-{}", std::process::id()));
-        let store = Store::open(&folder, leno_store::Settings::default()).unwrap();
-        let tunnels = Tunnels::open(Arc::new(store)).unwrap();
-        let id = WorkloadId {
-            namespace: Namespace::new("shop").unwrap(),
-            name: Name::new("db-0").unwrap(),
-        };
-        let own = SocketAddr::from(([0, 0, 0, 0], 15008));
-        let one_of = |uid: &str, last| {
-            let (named, pod) = pod("db-0", last);
-            let uid = uid.into();
-            Pods::from([(
-                named,
-                Arc::new(Pod {
-                    uid,
-                    ..Pod::clone(&pod)
-                }),
-            )])
-        };
-        tunnels.report(&[(id.clone(), Some(own))].into()).unwrap();
-        let (none, some) = (one_of("1", None), one_of("1", Some(7)));
-        tunnels.settle(&none, &some).unwrap();
-        assert_eq!(tunnels.reported().tunnel(&id), Some(own));
-        tunnels.settle(&some, &one_of("2", Some(7))).unwrap();
-        assert_eq!(tunnels.reported().tunnel(&id), None);
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -233,6 +233,7 @@ codes! {
     C194 "endpoint-nowhere" Configuration "An EndpointSlice names an address at which nobody else can be called.";
     C195 "pod-without-proxy" Configuration "A pod is to have a proxy beside it and has none.";
     C196 "pod-unfit" Configuration "A pod that runs is of another mesh too, or can get around its proxy.";
+    C197 "pod-still-served" Configuration "A pod goes on with the proxy of its node, and something else is said of its next start.";
     C200 "bad-annotation" Configuration "An annotation of a pod cannot be read, and leaves nothing out of its capture.";
     C205 "network-shuts-tunnel" Configuration "A NetworkPolicy is about pods of the mesh, and does not let calls of the mesh through.";
     C206 "outbound-ports-not-held" Configuration "A NetworkPolicy names ports that pods of the mesh may call, and nobody holds it in another mesh.";

@@ -91,6 +91,8 @@ pub struct Pod {
     /// Why it would not have been made, had somebody been asked: another mesh carries its calls too, or it can get around
     /// its proxy.
     pub unfit: Option<Arc<str>>,
+    /// Whether the proxy of its node carries its calls. That goes on until it ends, whatever is said of it by then.
+    pub is_served: bool,
     /// Whether it has the network of its node, and none of its own.
     pub is_on_host: bool,
     /// Whom it asks for names. Without it, the cluster's name servers.
@@ -128,6 +130,7 @@ impl Pod {
             ports: BTreeMap::new(),
             has_proxy: false,
             unfit: None,
+            is_served: false,
             is_on_host: false,
             resolver: None,
             probes: Vec::new(),

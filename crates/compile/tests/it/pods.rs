@@ -612,6 +612,80 @@ fn pods_that_would_not_have_been_made_are_not_taken_up_by_their_nodes_proxy() {
 }
 
 #[test]
+fn a_pod_that_its_node_serves_goes_on_so_whatever_is_said_of_its_next_start() {
+    let mode = "leno.dev/dataplane-mode";
+    let served = |number| Pod {
+        is_served: true,
+        ..on("n1", pod("cart", number, "cart", 80))
+    };
+    let mut left_out = served(2);
+    left_out.workload = Name::new("out").unwrap();
+    left_out.meta.labels.insert(mode.into(), "none".into());
+    let anew = Pod {
+        has_proxy: true,
+        ..on("n1", pod("cart", 3, "cart", 80))
+    };
+    let plain = on("n1", pod("cart", 4, "cart", 80));
+    let go_on = "2 pods, cart-1 among them, of shop/cart go on with the proxy of their node";
+    let goes_on = "pod cart-2 of shop/out goes on with the proxy of its node";
+    let (once, once_all) = (
+        "counts once it is made anew",
+        "counts once they are made anew",
+    );
+    let out = format!("C197 {goes_on}, and {mode}: none {once}");
+    let sidecar = [
+        "C195 pod cart-4 of shop/cart".to_owned(),
+        format!("C197 {go_on}, and {mode}: sidecar {once_all}"),
+        out.clone(),
+    ];
+    let gone = [
+        format!("C197 {go_on}, and that {mode} is gone {once_all}"),
+        out.clone(),
+    ];
+    let node = [out];
+    for (labels, own, expect) in [
+        (
+            Some("{leno.dev/dataplane-mode: sidecar}"),
+            &["1", "2", "5"][..],
+            &sidecar[..],
+        ),
+        (None, &["1", "2", "5"], &gone),
+        (
+            Some("{leno.dev/dataplane-mode: node}"),
+            &["1", "2", "4", "5"],
+            &node,
+        ),
+    ] {
+        let labels = labels.unwrap_or("{}");
+        let written = format!(
+            "{SERVICES}---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: shop, labels: {labels}}}\n"
+        );
+        let pods = [
+            served(1),
+            left_out.clone(),
+            anew.clone(),
+            plain.clone(),
+            served(5),
+        ];
+        let (mesh, notes) = mesh(&written, pods);
+        let of_node = mesh.nodes["n1"].iter();
+        let of_node = of_node.map(|id| id.name.as_str().trim_start_matches("cart-"));
+        assert_eq!(of_node.collect::<Vec<_>>(), own, "{labels}");
+        assert_eq!(mesh.sidecars["n1"].len(), 1);
+        let placed = notes
+            .iter()
+            .filter(|note| ["C195", "C197"].contains(&note.code.as_str()));
+        let told: Vec<_> = placed
+            .map(|note| format!("{} {}", note.code, note.message))
+            .collect();
+        assert_eq!(told.len(), expect.len(), "{told:#?}");
+        for (told, expect) in told.iter().zip(expect) {
+            assert!(told.starts_with(expect), "{told}");
+        }
+    }
+}
+
+#[test]
 fn a_pod_has_a_process_of_its_own_if_it_or_the_mesh_asks_for_one() {
     let labelled = "---\napiVersion: v1\nkind: Namespace\n\
         metadata: {name: shop, labels: {leno.dev/dataplane-mode: node}}\n";

@@ -117,6 +117,7 @@ fn pod(dice: &mut Dice) -> Pod {
             "apart" => any(dice, 8) == 0,
             _ => any(dice, 3) > 0,
         },
+        is_served: any(dice, 8) == 0,
         probes: vec![PodProbe {
             port: 8080,
             check: Check::Request("/healthz".into()),

@@ -73,6 +73,7 @@ pub use route::{Route, routes};
 pub use status::{Condition, ConditionKind, conditions};
 pub use turnover::{differing, with_pods};
 pub use uncaptured::uncaptured;
+pub use unfit::unfit;
 pub use weighed::{Weighed, weigh};
 
 /// Says what the resources mean. What cannot be used is left out, or refuses what it would have

@@ -3,6 +3,7 @@
 
 use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
 
+use leno_model::view::WorkloadId;
 use leno_model::{Code, Name, Namespace, Notes};
 use leno_resources::Resources;
 use leno_resources::pod::{MODE, NODE, Pod, Pods};
@@ -19,25 +20,24 @@ struct Alike<'a> {
     why: Arc<str>,
 }
 
+/// The pods that the proxy of their node is to serve and does not take up, each with why. Linear in the pods.
+pub fn unfit(resources: &Resources) -> Vec<(WorkloadId, Arc<str>)> {
+    let left_out = all(resources, &resources.pods).filter(|(alike, _)| !alike.has_proxy);
+    let left_out = left_out.map(|(alike, pod)| {
+        let id = WorkloadId {
+            namespace: alike.namespace.clone(),
+            name: pod.meta.name.clone(),
+        };
+        (id, alike.why)
+    });
+    left_out.collect()
+}
+
 /// Says of each workload how many of its pods are such, and why.
 pub(crate) fn note(resources: &Resources, pods: &Pods, notes: &mut Notes) {
-    let modes = Modes::of(resources);
     let mut unfit = BTreeMap::<_, Vec<&Pod>>::new();
-    for ((namespace, _), pod) in pods {
-        let has_proxy = has_own_proxy(pod) || pod.is_served;
-        let is_of_node = !pod.is_on_host && modes.mode(pod) == Some(NODE);
-        if !has_proxy && !is_of_node {
-            continue;
-        }
-        if let Some(why) = modes.unfit(pod) {
-            let alike = Alike {
-                namespace,
-                workload: &pod.workload,
-                has_proxy,
-                why,
-            };
-            unfit.entry(alike).or_default().push(pod);
-        }
+    for (alike, pod) in all(resources, pods) {
+        unfit.entry(alike).or_default().push(pod);
     }
     for (alike, pods) in unfit {
         if let Some(first) = pods.first() {
@@ -49,6 +49,22 @@ pub(crate) fn note(resources: &Resources, pods: &Pods, notes: &mut Notes) {
             notes.push(note.in_force(alike.in_force()));
         }
     }
+}
+
+fn all<'a>(resources: &'a Resources, pods: &'a Pods) -> impl Iterator<Item = (Alike<'a>, &'a Pod)> {
+    let modes = Modes::of(resources);
+    pods.iter().filter_map(move |((namespace, _), pod)| {
+        let has_proxy = has_own_proxy(pod) || pod.is_served;
+        let is_of_node = !pod.is_on_host && modes.mode(pod) == Some(NODE);
+        let why = modes.unfit(pod).filter(|_| has_proxy || is_of_node)?;
+        let alike = Alike {
+            namespace,
+            workload: &pod.workload,
+            has_proxy,
+            why,
+        };
+        Some((alike, &**pod))
+    })
 }
 
 impl Alike<'_> {

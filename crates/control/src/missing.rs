@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leno_compile::uncaptured;
+use leno_compile::{uncaptured, unfit};
 use leno_model::view::WorkloadId;
 use leno_model::{Code, Wall};
 use leno_resources::pod::{MODE, Pods, SIDECAR};
@@ -17,6 +17,8 @@ use crate::center::Center;
 pub(crate) struct Missing {
     /// Those that were made without the one that is to be in them.
     pub(crate) bare: Vec<WorkloadId>,
+    /// Those that the proxy of their node does not take up, and why.
+    pub(crate) unfit: Vec<(WorkloadId, Arc<str>)>,
     /// Those that run and that the proxy of their node is to serve and does not, by their nodes.
     pub(crate) unserved: BTreeMap<Arc<str>, Vec<WorkloadId>>,
 }
@@ -30,16 +32,23 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Missing {
     pub(crate) fn of(center: &Center) -> Self {
+        let edition = center.edition();
+        let written = edition.meaning.compiled_from();
         Self {
-            bare: uncaptured(center.edition().meaning.compiled_from()),
+            bare: uncaptured(written),
+            unfit: unfit(written),
             unserved: unserved(center),
         }
     }
 
     /// How many there are of each kind.
-    pub(crate) fn counts(&self) -> [(Code, usize); 2] {
+    pub(crate) fn counts(&self) -> [(Code, usize); 3] {
         let unserved = self.unserved.values().map(Vec::len).sum();
-        [(Code::C195, self.bare.len()), (Code::D025, unserved)]
+        [
+            (Code::C195, self.bare.len()),
+            (Code::C196, self.unfit.len()),
+            (Code::D025, unserved),
+        ]
     }
 
     /// What there is to tell of each.
@@ -60,7 +69,13 @@ impl Missing {
             };
             ids.iter().map(told)
         });
-        bare.chain(unserved).collect()
+        let unfit = self.unfit.iter().map(|(id, why)| {
+            let why = format!(
+                "the proxy of its node does not take it up, and what it calls and is called by goes in plain: {why}"
+            );
+            ((id.clone(), Code::C196), why)
+        });
+        bare.chain(unfit).chain(unserved).collect()
     }
 }
 
@@ -133,8 +148,9 @@ mod tests {
         let mut web = Pod::named(namespace.clone(), name.clone());
         web.meta.created = Some(at(3));
         let pods = Pods::from([((namespace, name), Arc::new(web))]);
-        let both = || Missing {
+        let all_kinds = || Missing {
             bare: vec![id("web-1")],
+            unfit: vec![(id("mail-1"), "it may get around its proxy".into())],
             unserved: [("n1".into(), vec![id("cart-1")])].into(),
         };
         let mut lasting = Lasting::default();
@@ -147,12 +163,18 @@ mod tests {
             assert_eq!(told.collect::<Vec<_>>(), expect, "at {now}");
         };
         let unserved = "D025 shop/cart-1 since 100";
-        check(both(), 100, &[]);
-        check(both(), 104, &[]);
-        check(both(), 105, &[unserved, "C195 shop/web-1 since 3"]);
-        check(both(), 900, &[unserved, "C195 shop/web-1 since 3"]);
+        check(all_kinds(), 100, &[]);
+        check(all_kinds(), 104, &[]);
+        let all = [
+            unserved,
+            "C196 shop/mail-1 since 100",
+            "C195 shop/web-1 since 3",
+        ];
+        check(all_kinds(), 105, &all);
+        check(all_kinds(), 900, &all);
         check(Missing::default(), 901, &[]);
-        check(both(), 902, &[]);
-        assert_eq!(both().counts(), [(Code::C195, 1), (Code::D025, 1)]);
+        check(all_kinds(), 902, &[]);
+        let counts = [(Code::C195, 1), (Code::C196, 1), (Code::D025, 1)];
+        assert_eq!(all_kinds().counts(), counts);
     }
 }

@@ -545,7 +545,7 @@ pub(crate) const CONTROL_PODS_WITHOUT_PROXY: Metric = Metric {
     labels: &[
         Label {
             name: "code",
-            help: "What they lack: a proxy beside them (C195), the one of their node (D025).",
+            help: "What they lack: a proxy beside them (C195), the one of their node (D025), which does not take up some (C196).",
         },
         Label {
             name: "slug",

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use leno_e2e::{Block, Ended, ended};
 use leno_image::Image;
+use serde_json::json;
 
 use crate::authority::{Authority, Subject};
 use crate::cgroups::Cgroups;
@@ -133,7 +134,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Adds the second node. The controllers give blocks of addresses in turn, so that it comes once the first has its own.
+    /// Adds the second node.
     fn add_second(&mut self) -> Result<(), Failure> {
         let block = Block::claim();
         let pki = self.folder().join("pki");
@@ -143,6 +144,7 @@ impl Cluster {
         let sandbox = Sandbox::start(&self.programs.own, kind, block.folder())?;
         self.second = Some(Host { sandbox, block });
         self.run_second()?;
+        self.assign(Node::Second)?;
         for image in images::of_every_node(&self.programs.pod)? {
             let mut second = self.second.iter();
             second.try_for_each(|host| host.import(&self.programs.engine, &image))?;
@@ -294,9 +296,20 @@ impl Cluster {
         sandbox.until("kubelet", "the node is ready", || {
             self.is_ready(Node::First)
         })?;
+        self.assign(Node::First)?;
         self.until("the default service account is there", || {
             self.ask(&["get", "serviceaccount", "default"]).ok()
         })?;
+        Ok(())
+    }
+
+    /// Says of a node which addresses its pods have, in the place of a controller: which block that would give to which node
+    /// is chance, and the network of each is laid out before.
+    fn assign(&self, node: Node) -> Result<(), Failure> {
+        let blocks = self.families.of(node.pods(), node.pods6());
+        let blocks = json!({"spec": {"podCIDR": blocks.first(), "podCIDRs": blocks}});
+        let patch = blocks.to_string();
+        self.ask(&["patch", "node", node.name(), "-p", &patch])?;
         Ok(())
     }
 

@@ -52,7 +52,7 @@ impl Node {
         }
     }
 
-    /// The addresses of its pods. No controller gives them to it: which node got which block would be chance.
+    /// The addresses of its pods.
     pub(crate) fn pods(self) -> &'static str {
         match self {
             Self::First => "10.244.0.0/24",

@@ -81,14 +81,16 @@ fn alone(told: &Recorded) -> bool {
     told.source.as_deref() == Some("unknown")
 }
 
-/// Each call once, told by the proxy that knows more of it; in the order in which they began.
+/// Each call once, told by the proxy that knows more of it; in the order in which they began. A handshake that came to
+/// nothing is told beside the call for which it was made, which may have gone on without.
 pub fn each_once(told: impl IntoIterator<Item = Recorded>) -> Vec<Recorded> {
     let knows = |told: &Recorded| (told.code.is_some(), told.reporter == Side::Source);
-    let mut best = BTreeMap::<String, Recorded>::new();
+    let mut best = BTreeMap::<(String, bool), Recorded>::new();
     for told in told {
-        let known = best.get(&told.id);
+        let key = (told.id.clone(), told.event == Happening::Handshake);
+        let known = best.get(&key);
         if known.is_none_or(|known| knows(&told) > knows(known)) {
-            best.insert(told.id.clone(), told);
+            best.insert(key, told);
         }
     }
     let mut calls: Vec<_> = best.into_values().collect();
@@ -135,8 +137,12 @@ mod tests {
             "alone" => ("unknown", "destination"),
             reporter => ("shop/web", reporter),
         };
+        let event = match status {
+            "stream" | "handshake" => status,
+            _ => "call",
+        };
         let told = json!({
-            "event": if status == "stream" { "stream" } else { "call" },
+            "event": event,
             "id": id,
             "time": format!("2026-11-20T02:00:0{id}.000Z"),
             "reporter": reporter,
@@ -195,6 +201,25 @@ mod tests {
         let calls = each_once(words.map(told));
         let calls = calls.iter().map(in_words);
         let expect = ["1 Source -", "2 Destination R003"];
+        assert_eq!(calls.collect::<Vec<_>>(), expect);
+    }
+
+    #[test]
+    fn a_handshake_that_failed_hides_no_call() {
+        let words = [
+            "1 source handshake T011",
+            "1 source 502 R025",
+            "2 source handshake T011",
+            "2 source 200",
+        ];
+        let calls = each_once(words.map(told));
+        let calls = calls.iter().map(in_words);
+        let expect = [
+            "1 Source R025",
+            "1 Source T011",
+            "2 Source -",
+            "2 Source T011",
+        ];
         assert_eq!(calls.collect::<Vec<_>>(), expect);
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, IoSlice};
 use std::mem;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use leno_channel::Refusal;
@@ -36,7 +36,28 @@ pub(crate) type Farewell = Rc<Cell<Option<Refusal>>>;
 pub(crate) struct Coalesced<S>(Rc<RefCell<Gathering<S>>>);
 
 /// Ends the turns of whoever writes to a [`Coalesced`] stream.
-pub(crate) struct Turns<S>(Rc<RefCell<Gathering<S>>>);
+pub(crate) struct Turns<S> {
+    gathering: Rc<RefCell<Gathering<S>>>,
+    progress: Running,
+}
+
+/// What the streams of a connection have given to it, which writes to a [`Coalesced`] stream.
+#[derive(Clone, Default)]
+pub(crate) struct Outbox(Rc<Progress>);
+
+#[derive(Default)]
+struct Progress {
+    /// How many turns have ended with nothing left that could be written.
+    turns: Cell<u64>,
+    /// Whether there will be no more of them.
+    is_over: Cell<bool>,
+    writer: RefCell<Option<Waker>>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+/// There are turns for as long as this lives.
+#[derive(Default)]
+struct Running(Outbox);
 
 struct Gathering<S> {
     inner: S,
@@ -54,6 +75,8 @@ struct Gathering<S> {
     /// With an end that does not take what is gathered, and for how long it was waited for in vain.
     stall: Stall,
     stalled: Option<Duration>,
+    /// Whether the writer had to wait in this turn.
+    held_up: bool,
     /// Whether something came since somebody asked.
     heard: bool,
 }
@@ -70,32 +93,106 @@ pub(crate) fn coalesce<S>(inner: S, buffers: Buffers, limit: Duration) -> (Coale
         taken: 0,
         stall: Stall::new(limit),
         stalled: None,
+        held_up: false,
         heard: false,
     }));
-    (Coalesced(gathering.clone()), Turns(gathering))
+    let turns = Turns {
+        gathering: gathering.clone(),
+        progress: Running::default(),
+    };
+    (Coalesced(gathering), turns)
+}
+
+impl Outbox {
+    /// Waits until the connection has written all that it was given so far, but for what the windows of its streams have no
+    /// room; or until it has ended, or as long as the other end may take for what is written last.
+    pub(crate) async fn emptied(&self) {
+        let Progress {
+            turns,
+            is_over,
+            writer,
+            waiting,
+        } = &*self.0;
+        let begun = turns.get();
+        let written = poll_fn(|context| {
+            if is_over.get() || turns.get() != begun {
+                return Poll::Ready(());
+            }
+            let mut waiting = waiting.borrow_mut();
+            if !waiting.iter().any(|known| known.will_wake(context.waker())) {
+                waiting.push(context.waker().clone());
+            }
+            // One with nothing to do has no turns.
+            if let Some(writer) = &*writer.borrow() {
+                writer.wake_by_ref();
+            }
+            Poll::Pending
+        });
+        drop(tokio::time::timeout(LINGER, written).await);
+    }
+
+    fn tell(&self) {
+        self.0.waiting.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Running {
+    fn begin_turn(&self, context: &Context<'_>) {
+        let mut writer = self.0.0.writer.borrow_mut();
+        if writer
+            .as_ref()
+            .is_none_or(|known| !known.will_wake(context.waker()))
+        {
+            *writer = Some(context.waker().clone());
+        }
+    }
+
+    fn end_turn(&self) {
+        let Outbox(progress) = &self.0;
+        progress.turns.set(progress.turns.get().wrapping_add(1));
+        self.0.tell();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.0.is_over.set(true);
+        self.0.0.writer.take();
+        self.0.tell();
+    }
 }
 
 impl<S> Turns<S> {
     /// Where it will stand why the other end broke off.
     pub(crate) fn farewell(&self) -> Farewell {
-        self.0.borrow().farewell.clone()
+        self.gathering.borrow().farewell.clone()
+    }
+
+    /// What the writer has been given.
+    pub(crate) fn outbox(&self) -> Outbox {
+        self.progress.0.clone()
     }
 
     /// How long the other end took nothing of what was ready for it, if it was given up for that.
     pub(crate) fn stalled(&self) -> Option<Duration> {
-        self.0.borrow().stalled
+        self.gathering.borrow().stalled
     }
 
     /// Whether something came from the other end since this was asked last.
     pub(crate) fn take_heard(&self) -> bool {
-        mem::take(&mut self.0.borrow_mut().heard)
+        mem::take(&mut self.gathering.borrow_mut().heard)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Turns<S> {
     /// Ends the stream, to which nobody writes any more, so that what was written last arrives.
     pub(crate) async fn linger(self) {
-        if let Some(gathering) = Rc::into_inner(self.0) {
+        let Self {
+            gathering,
+            progress,
+        } = self;
+        drop(progress);
+        if let Some(gathering) = Rc::into_inner(gathering) {
             linger(gathering.into_inner().inner, LINGER).await;
         }
     }
@@ -106,9 +203,10 @@ impl<S: AsyncWrite + Unpin> Turns<S> {
     pub(crate) async fn of<T>(&self, writer: impl Future<Output = T>) -> T {
         let mut writer = pin!(writer);
         poll_fn(|context| {
+            self.progress.begin_turn(context);
             let polled = writer.as_mut().poll(context);
-            if polled.is_pending() {
-                self.0.borrow_mut().end_turn(context);
+            if polled.is_pending() && self.gathering.borrow_mut().end_turn(context) {
+                self.progress.end_turn();
             }
             polled
         })
@@ -117,15 +215,17 @@ impl<S: AsyncWrite + Unpin> Turns<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Gathering<S> {
-    fn end_turn(&mut self, context: &mut Context<'_>) {
+    /// Sends what was gathered; whether nothing is left, here or with the writer.
+    fn end_turn(&mut self, context: &mut Context<'_>) -> bool {
+        let held_up = mem::take(&mut self.held_up);
         if self.broken.is_some() {
-            return;
+            return false;
         }
         let error = match self.poll_send(context) {
-            Poll::Ready(Ok(())) => return,
+            Poll::Ready(Ok(())) => return !held_up,
             Poll::Ready(Err(error)) => error,
             Poll::Pending => match self.stall.poll_over(context, self.taken) {
-                Poll::Pending => return,
+                Poll::Pending => return false,
                 Poll::Ready(limit) => {
                     self.stalled = Some(limit);
                     io::ErrorKind::TimedOut.into()
@@ -133,6 +233,7 @@ impl<S: AsyncWrite + Unpin> Gathering<S> {
             },
         };
         self.break_off(error, context);
+        false
     }
 
     fn break_off(&mut self, error: io::Error, context: &mut Context<'_>) {
@@ -140,6 +241,37 @@ impl<S: AsyncWrite + Unpin> Gathering<S> {
         self.gathered.clear();
         self.sent = 0;
         context.waker().wake_by_ref();
+    }
+
+    /// Takes some of `bytes`; how much. What is broken takes all, and drops it.
+    fn poll_gather(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<usize> {
+        if self.broken.is_some() {
+            return Poll::Ready(bytes.len());
+        }
+        if bytes.len() >= LARGE {
+            let passed = ready!(self.poll_pass(context, bytes));
+            return Poll::Ready(passed.unwrap_or_else(|error| {
+                self.break_off(error, context);
+                bytes.len()
+            }));
+        }
+        let is_full = |buffer: &Buffer| buffer.len() >= ROOM;
+        if self.gathered.last().is_none_or(is_full) {
+            if self.gathered.len() == MOST
+                && let Err(error) = ready!(self.poll_send(context))
+            {
+                self.break_off(error, context);
+                return Poll::Ready(bytes.len());
+            }
+            let buffer = self.buffers.lend();
+            self.gathered.push(buffer);
+        }
+        let Some(last) = self.gathered.last_mut() else {
+            unreachable!("one was added");
+        };
+        let taken = bytes.get(..ROOM - last.len()).unwrap_or(bytes);
+        last.extend_from_slice(taken);
+        Poll::Ready(taken.len())
     }
 
     /// Sends everything that was gathered.
@@ -228,33 +360,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesced<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut gathering = self.0.borrow_mut();
-        if gathering.broken.is_some() {
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        if bytes.len() >= LARGE {
-            let passed = ready!(gathering.poll_pass(context, bytes));
-            return Poll::Ready(Ok(passed.unwrap_or_else(|error| {
-                gathering.break_off(error, context);
-                bytes.len()
-            })));
-        }
-        let is_full = |buffer: &Buffer| buffer.len() >= ROOM;
-        if gathering.gathered.last().is_none_or(is_full) {
-            if gathering.gathered.len() == MOST
-                && let Err(error) = ready!(gathering.poll_send(context))
-            {
-                gathering.break_off(error, context);
-                return Poll::Ready(Ok(bytes.len()));
-            }
-            let buffer = gathering.buffers.lend();
-            gathering.gathered.push(buffer);
-        }
-        let Some(last) = gathering.gathered.last_mut() else {
-            unreachable!("one was added");
-        };
-        let taken = bytes.get(..ROOM - last.len()).unwrap_or(bytes);
-        last.extend_from_slice(taken);
-        Poll::Ready(Ok(taken.len()))
+        let gathered = gathering.poll_gather(context, bytes);
+        gathering.held_up |= gathered.is_pending();
+        gathered.map(Ok)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -388,5 +496,45 @@ mod tests {
         };
         assert_eq!(turns.of(writing).await, io::ErrorKind::TimedOut);
         assert_eq!(turns.stalled(), Some(LIMIT));
+    }
+
+    #[tokio::test]
+    async fn an_outbox_is_empty_after_a_turn_in_which_nothing_had_to_wait() {
+        let (ours, mut theirs) = tokio::io::duplex(100);
+        let (mut stream, turns) = coalesce(ours, Buffers::new(usize::MAX, places(0)), LIMIT);
+        let outbox = turns.outbox();
+        let write = turns.of(async {
+            stream.write_all(&[b'a'; 2 * MOST * ROOM]).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let mut taken = 0;
+        let take = async {
+            loop {
+                taken += theirs.read(&mut [0; 4096]).await.unwrap();
+            }
+        };
+        tokio::select! {
+            biased;
+            () = outbox.emptied() => {}
+            () = take => unreachable!("it goes on"),
+            () = write => unreachable!("it goes on"),
+        }
+        assert!(taken + 100 >= 2 * MOST * ROOM, "{taken}");
+    }
+
+    #[tokio::test]
+    async fn an_outbox_is_waited_for_no_longer_than_its_connection_lives() {
+        let (ours, _theirs) = tokio::io::duplex(100);
+        let (_stream, turns) = coalesce(ours, Buffers::new(usize::MAX, places(0)), LIMIT);
+        let outbox = turns.outbox();
+        tokio::join!(outbox.emptied(), async { drop(turns) });
+        outbox.emptied().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outbox_that_nobody_empties_is_waited_for_for_a_while() {
+        let (ours, _theirs) = tokio::io::duplex(100);
+        let (_stream, turns) = coalesce(ours, Buffers::new(usize::MAX, places(0)), LIMIT);
+        turns.outbox().emptied().await;
     }
 }

@@ -165,7 +165,7 @@ pub(crate) async fn serve(
                 return None;
             }
             After::Cut(why) => {
-                client.reset(why.code());
+                Box::pin(client.break_off(why.code())).await;
                 return None;
             }
         }

@@ -6,6 +6,7 @@
 mod ahead;
 mod aim;
 mod asked;
+mod both;
 mod buffer;
 mod coalesce;
 mod connect;

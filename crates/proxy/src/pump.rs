@@ -147,6 +147,12 @@ impl Pump {
         self.rests = true;
     }
 
+    /// Gives on what can still be read of an end that has broken off, and no end behind it: there was none.
+    pub(crate) fn spill(&mut self) {
+        self.rests = false;
+        self.closed = true;
+    }
+
     /// Whether it holds nothing: another pump between the same ends goes on where it stopped.
     pub(crate) fn holds_nothing(&self) -> bool {
         let is_written = |buffer: &Buffer| self.written >= buffer.len();

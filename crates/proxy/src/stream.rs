@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes};
 use h2::Reason;
@@ -193,15 +194,24 @@ impl Stream {
         }
     }
 
-    /// Cuts the stream, so that the other end sees a failure and not an end; another proxy learns
+    /// Cuts the stream at once, so that the other end sees a failure and not an end; another proxy learns
     /// why.
     pub(crate) fn reset(self, why: Option<Code>) {
         match self {
             Self::Tcp(tcp) => {
                 // Where the option cannot be set, closing still ends the stream.
-                drop(socket2::SockRef::from(&tcp).set_linger(Some(std::time::Duration::ZERO)));
+                drop(socket2::SockRef::from(&tcp).set_linger(Some(Duration::ZERO)));
             }
             Self::Tunnel(mut tunnel) => tunnel.reset(why),
+        }
+    }
+
+    /// The same, behind all that was written: as somebody else did, whose last words that were. What a socket has taken
+    /// is on its way, as far as the other end has room for it.
+    pub(crate) async fn break_off(self, why: Option<Code>) {
+        match self {
+            Self::Tcp(_) => self.reset(why),
+            Self::Tunnel(tunnel) => tunnel.break_off(why).await,
         }
     }
 }

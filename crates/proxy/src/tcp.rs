@@ -18,6 +18,7 @@ use leno_traffic::{
 };
 
 use crate::aim::{Aim, Hop};
+use crate::both::{Both, Broken};
 use crate::buffer::Buffer;
 use crate::connect::connect;
 use crate::decision::{Basis, Decision};
@@ -27,7 +28,6 @@ use crate::incoming::{Incoming, Opening, find_out};
 use crate::meter::Meter;
 use crate::news::Reader;
 use crate::pool::{self, Target};
-use crate::pump::{Pump, Stopped};
 use crate::stream::Stream;
 use crate::telling;
 use crate::worker::Worker;
@@ -626,75 +626,73 @@ impl<'a> Carrying<'a> {
         let told =
             |decision: &Decision<'_>| self.worker.report(&Event::Opened(self.told(decision)));
         told(&self.decision.borrow());
-        let (mut up, mut down) = (Pump::bytes().behind(came), Pump::bytes());
+        let mut both = Both::new(came);
         let mut meter = Meter::new(Flow {
             edge: self.edge(),
             route: self.route.get(),
             status: None,
             bytes: Bytes::default(),
         });
-        let buffers = &self.worker.buffers;
+        let (buffers, limit) = (&self.worker.buffers, self.worker.stalled);
         // Asked while it is open: a socket whose both directions have ended does not know any more.
         let reached = server.socket().and_then(|server| server.peer_addr().ok());
         let may_leave = may_leave && !stays && client.socket().is_some();
         let reached = reached.filter(|_| may_leave);
-        let broken = std::future::poll_fn(|context: &mut Context<'_>| {
+        let over = std::future::poll_fn(|context: &mut Context<'_>| {
             while news.poll_changed(context).is_ready() {
                 if let Err(refusal) = self.worker.still_carries(&permit) {
                     self.decision.borrow_mut().refused(&refusal);
-                    return Poll::Ready(Broken::By(Some(refusal.code())));
+                    return Poll::Ready(Over::Refused(refusal.code()));
                 }
             }
             let leaves = reached.filter(|_| self.worker.is_succeeded());
             if leaves.is_some() {
-                up.rest();
-                down.rest();
+                both.rest();
             }
-            let polled = (
-                up.poll(context, &mut client, &mut server, buffers),
-                down.poll(context, &mut server, &mut client, buffers),
-            );
-            meter.poll(context, self.worker, moved(&up, &down));
-            match polled {
-                (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Broken::No),
-                (Poll::Ready(Err(Stopped::Write(cut))), _)
-                | (_, Poll::Ready(Err(Stopped::Read(cut)))) => {
-                    Poll::Ready(Broken::By(Some(cut.of_server())))
+            let ends = (&mut client, &mut server);
+            let polled = both.poll(context, ends, buffers, limit);
+            meter.poll(context, self.worker, both.moved());
+            match (polled, leaves) {
+                (Poll::Ready(Ok(())), _) => Poll::Ready(Over::Ended),
+                (Poll::Ready(Err(broken)), _) => Poll::Ready(Over::Broken(broken)),
+                (Poll::Pending, Some(reached)) if both.holds_nothing() => {
+                    Poll::Ready(Over::Left(reached))
                 }
-                (Poll::Ready(Err(Stopped::Read(cut))), _)
-                | (_, Poll::Ready(Err(Stopped::Write(cut)))) => {
-                    Poll::Ready(Broken::By(cut.of_client()))
-                }
-                (Poll::Ready(Err(Stopped::Body(_))), _)
-                | (_, Poll::Ready(Err(Stopped::Body(_)))) => {
-                    unreachable!("bare bytes have no flaw")
-                }
-                (Poll::Pending, _) | (_, Poll::Pending) => match leaves {
-                    Some(reached) if up.holds_nothing() && down.holds_nothing() => {
-                        Poll::Ready(Broken::Left(reached))
-                    }
-                    Some(_) | None => Poll::Pending,
-                },
+                (Poll::Pending, Some(_) | None) => Poll::Pending,
             }
         })
         .await;
         let carried = Carried {
-            moved: moved(&up, &down),
+            moved: both.moved(),
             counted: meter.counted(),
         };
-        let refused = match broken {
-            Broken::No => return self.report(None, Some(carried)),
-            Broken::Left(reached) => {
-                self.report(None, Some(carried));
-                let client = (client, self.incoming.from);
-                return self.worker.pass_on(self.id, client, (server, reached));
-            }
-            Broken::By(refused) => refused,
-        };
+        let report = |refused| self.report(refused, Some(carried));
         // Whoever broke it off, the other end learns it by a reset.
-        client.reset(refused);
-        server.reset(refused);
-        self.report(refused, Some(carried));
+        match over {
+            Over::Ended => report(None),
+            Over::Left(reached) => {
+                report(None);
+                let client = (client, self.incoming.from);
+                self.worker.pass_on(self.id, client, (server, reached));
+            }
+            Over::Refused(code) => {
+                client.reset(Some(code));
+                server.reset(Some(code));
+                report(Some(code));
+            }
+            Over::Broken(Broken::Client(cut)) => {
+                let why = cut.of_client();
+                client.reset(why);
+                report(why);
+                server.break_off(why).await;
+            }
+            Over::Broken(Broken::Server(cut)) => {
+                let why = Some(cut.of_server());
+                server.reset(why);
+                report(why);
+                client.break_off(why).await;
+            }
+        }
     }
 
     /// Says that it was not carried, and why.
@@ -779,19 +777,16 @@ struct Carried {
     counted: Bytes,
 }
 
-fn moved(up: &Pump, down: &Pump) -> Bytes {
-    Bytes {
-        sent: up.moved(),
-        received: down.moved(),
-    }
-}
-
-/// Whether a stream ended before its end, and what that is called if it was not who opened it.
-enum Broken {
-    No,
+/// Why a stream is no longer carried here.
+enum Over {
+    /// Both directions have ended.
+    Ended,
     /// It goes on in a newer process; its server was reached here.
     Left(SocketAddr),
-    By(Option<Code>),
+    /// It may not be any more.
+    Refused(Code),
+    /// One of its ends broke it off.
+    Broken(Broken),
 }
 
 /// What a stream lives by that goes there: in plain into the mesh also by what rules about outbound calls say.

@@ -16,6 +16,7 @@ use h2::{Reason, RecvStream, SendStream};
 use leno_model::{Code, Mono};
 use tokio::io::ReadBuf;
 
+use crate::coalesce::Outbox;
 use crate::pieces::Pieces;
 use crate::stream::{Cut, Sign};
 
@@ -55,6 +56,8 @@ pub(crate) struct TunnelStream {
     receive: RecvStream,
     /// What has come and was not read.
     unread: Bytes,
+    /// Tells when what was given to the connection is written.
+    outbox: Outbox,
     within: Within,
 }
 
@@ -69,18 +72,23 @@ enum Within {
 }
 
 impl TunnelStream {
-    fn new(send: SendStream<Bytes>, receive: RecvStream, within: Within) -> Self {
+    fn new(send: SendStream<Bytes>, receive: RecvStream, outbox: Outbox, within: Within) -> Self {
         Self {
             send,
             receive,
             unread: Bytes::new(),
+            outbox,
             within,
         }
     }
 
     /// The stream that an application asked for, and was granted.
-    pub(crate) fn of_application(send: SendStream<Bytes>, receive: RecvStream) -> Self {
-        Self::new(send, receive, Within::OfApplication)
+    pub(crate) fn of_application(
+        send: SendStream<Bytes>,
+        receive: RecvStream,
+        outbox: Outbox,
+    ) -> Self {
+        Self::new(send, receive, outbox, Within::OfApplication)
     }
 
     /// Whether the connection takes no further streams, and so soon ends.
@@ -205,13 +213,19 @@ impl TunnelStream {
         sent.map_err(|error| self.broken(error))
     }
 
-    /// Cuts the stream, and tells another proxy why if there is something to tell.
+    /// Cuts the stream at once, and tells another proxy why if there is something to tell.
     pub(crate) fn reset(&mut self, why: Option<Code>) {
         self.send.send_reset(match self.within {
             Within::Ours(_) | Within::Theirs(_) => reason::of(why),
             //= RFC 9113 section 8.5: "A proxy treats any error in the TCP connection, which includes receiving a TCP segment with the RST bit set, as a stream error (Section 5.4.2) of type CONNECT_ERROR."
             Within::OfApplication => Reason::CONNECT_ERROR,
         });
+    }
+
+    /// The same, behind all that was written: a reset takes along what waits still.
+    pub(crate) async fn break_off(mut self, why: Option<Code>) {
+        self.outbox.emptied().await;
+        self.reset(why);
     }
 
     /// Its failure as a socket would report it. What another proxy says of it is inside.

@@ -12,6 +12,7 @@ use h2::{RecvStream, SendStream};
 use leno_protocol::{BodyFraming, ResponseChanges, give_response, write_response};
 
 use crate::buffer::Buffer;
+use crate::coalesce::Outbox;
 use crate::http::Why;
 use crate::http::http2::head::{Fields, response_of};
 use crate::http::relay::{Sink, Spring};
@@ -37,6 +38,8 @@ pub(super) struct Asker {
     body: RecvStream,
     /// The body of the answer, once its head was sent.
     down: Option<SendStream<Bytes>>,
+    /// Tells when what was given to the connection is written.
+    outbox: Outbox,
     /// Whether another proxy asks.
     is_proxy: bool,
 }
@@ -194,11 +197,17 @@ impl Written {
 
 impl Asker {
     /// The one who sent a request, and is answered so.
-    pub(super) fn new(body: RecvStream, answer: SendResponse<Bytes>, is_proxy: bool) -> Self {
+    pub(super) fn new(
+        body: RecvStream,
+        answer: SendResponse<Bytes>,
+        outbox: Outbox,
+        is_proxy: bool,
+    ) -> Self {
         Self {
             answer,
             body,
             down: None,
+            outbox,
             is_proxy,
         }
     }
@@ -226,7 +235,7 @@ impl Asker {
     pub(super) fn grant(mut self) -> io::Result<TunnelStream> {
         let down = self.answer.send_response(Response::new(()), false);
         let down = down.map_err(io::Error::other)?;
-        Ok(TunnelStream::of_application(down, self.body))
+        Ok(TunnelStream::of_application(down, self.body, self.outbox))
     }
 
     /// Ready when it breaks the stream off.
@@ -241,8 +250,11 @@ impl Asker {
         })
     }
 
-    /// Cuts the stream, for this reason.
-    pub(super) fn reset(&mut self, why: Why) {
+    /// Cuts the stream for this reason, behind all that it was sent: a reset takes along what waits still.
+    pub(super) async fn break_off(&mut self, why: Why) {
+        if self.down.is_some() {
+            self.outbox.emptied().await;
+        }
         self.answer.send_reset(why.reason(self.is_proxy));
     }
 

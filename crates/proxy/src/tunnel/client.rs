@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 
 use crate::ahead::Ahead;
 use crate::aim::party;
-use crate::coalesce::{Farewell, Turns, coalesce};
+use crate::coalesce::{Farewell, Outbox, Turns, coalesce};
 use crate::connect::connect_from;
 use crate::groups::{Groups, Opened, Shared, Streams, takes_streams};
 use crate::news::Reader;
@@ -76,6 +76,7 @@ pub(super) struct Connection {
     /// when time jumps.
     closes: Rc<Cell<Mono>>,
     farewell: Farewell,
+    outbox: Outbox,
     /// Whether its streams may be requests, beside streams of bytes.
     takes_requests: bool,
     /// Whether an earlier session was resumed.
@@ -246,8 +247,9 @@ impl Connection {
                 code: code.and_then(|text| text.split(' ').next()?.parse().ok()),
             });
         }
-        let within = Within::Ours(self);
-        Ok(TunnelStream::new(send, response.into_body(), within))
+        let (outbox, within) = (self.outbox.clone(), Within::Ours(self));
+        let receive = response.into_body();
+        Ok(TunnelStream::new(send, receive, outbox, within))
     }
 
     /// Whether further streams may be opened.
@@ -273,6 +275,7 @@ impl Shared for Connection {
             streams: self.streams.lend()?,
             closes: self.closes.clone(),
             farewell: self.farewell.clone(),
+            outbox: self.outbox.clone(),
             takes_requests: self.takes_requests,
             resumed: self.resumed,
         })
@@ -305,7 +308,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
         resumed,
     } = connected;
     let (stream, turns) = coalesce(stream, worker.buffers.clone(), worker.stalled);
-    let farewell = turns.farewell();
+    let (farewell, outbox) = (turns.farewell(), turns.outbox());
     let (requests, mut connection) = untold(&mut h2::client::Builder::new())
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -321,6 +324,7 @@ async fn connect(key: &TunnelKey, worker: &Rc<Worker>) -> Result<Connection, Tun
         streams: Streams::new(requests, settings, now),
         closes: Rc::new(Cell::new(now)),
         farewell,
+        outbox,
         takes_requests: alpn == Alpn::Leno1,
         resumed,
     };

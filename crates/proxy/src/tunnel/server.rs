@@ -26,7 +26,7 @@ use tokio::net::TcpStream;
 
 use crate::ahead::Ahead;
 use crate::aim::party;
-use crate::coalesce::{Coalesced, Turns, coalesce};
+use crate::coalesce::{Coalesced, Outbox, Turns, coalesce};
 use crate::http::http2::{is_flood, serve as http};
 use crate::incoming::{self, Incoming, Way};
 use crate::news::Reader;
@@ -90,6 +90,7 @@ pub(crate) async fn serve(
         proof,
         takes_requests,
         counted: Rc::default(),
+        outbox: turns.outbox(),
         last: RefCell::default(),
     };
     let ended = match &peer {
@@ -223,6 +224,7 @@ struct Tunnel {
     takes_requests: bool,
     /// One count for each stream.
     counted: Rc<()>,
+    outbox: Outbox,
     /// To whom the last request went: the next one mostly does, too.
     last: RefCell<Option<Last>>,
 }
@@ -330,11 +332,11 @@ impl Tunnel {
             }
         };
         let worker = self.worker.clone();
-        let counted = self.counted.clone();
         let opening = Opening {
             answer,
             receive: request.into_body(),
-            counted,
+            counted: self.counted.clone(),
+            outbox: self.outbox.clone(),
         };
         self.worker.spawn(seat, self.from, async move {
             let opening = incoming::Opening::Tunnelled(opening);
@@ -363,7 +365,8 @@ impl Tunnel {
             return Ok(last.peer.clone());
         }
         let named = target.and_then(|target| target.to_str().ok());
-        let peer = http::Peer::proxy(&self.worker, self.toward(named)?);
+        let incoming = self.toward(named)?;
+        let peer = http::Peer::proxy(&self.worker, incoming, self.outbox.clone());
         *last = target.map(|target| Last {
             target: target.clone(),
             table: table.mark(),
@@ -467,6 +470,7 @@ pub(crate) struct Opening {
     answer: SendResponse<Bytes>,
     receive: RecvStream,
     counted: Rc<()>,
+    outbox: Outbox,
 }
 
 impl Opening {
@@ -478,6 +482,7 @@ impl Opening {
         Ok(TunnelStream::new(
             send,
             self.receive,
+            self.outbox,
             Within::Theirs(self.counted),
         ))
     }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc;
 use std::thread;
 
 use leno_e2e::{Client, Process, World, curl, hash, refuse, serve, until};
@@ -175,6 +176,43 @@ fn a_cut_arrives_as_a_cut() {
     let told = [r#""event":"stream""#, r#""code":"R026""#];
     same_call(&pair.web.until_says(&told), &pair.cart.until_says(&told));
 }
+
+#[test]
+fn what_an_end_says_before_it_breaks_off_arrives() {
+    let pair = Pair::start();
+    let (heard, said) = mpsc::channel();
+    pair.serve(move |stream| {
+        let mut came = Vec::new();
+        let mut first = [0; 5];
+        if stream.read_exact(&mut first).is_ok() && first == *b"login" {
+            // As a server of TLS says why it lets nobody in, and of SQL why it ends a session.
+            stream.peek(&mut first).unwrap();
+            stream.write_all(&[b'!'; LAST_WORDS]).unwrap();
+        } else {
+            let is_cut = stream.read_to_end(&mut came).is_err();
+            heard.send((first.len() + came.len(), is_cut)).unwrap();
+        }
+    });
+    // More often than HTTP/2 lets one connection do strange things.
+    for _ in 0..120 {
+        let mut client = pair.client();
+        client.send("login");
+        client.send("and more that nobody reads");
+        assert!(client.is_cut());
+        assert_eq!(client.rest().len(), LAST_WORDS);
+    }
+    let told = [r#""code":"R026""#, r#""received":20000"#];
+    same_call(&pair.web.until_says(&told), &pair.cart.until_says(&told));
+    for _ in 0..120 {
+        let mut client = pair.client();
+        client.send([b'?'; LAST_WORDS]);
+        client.break_off();
+        assert_eq!(said.recv(), Ok((LAST_WORDS, true)));
+    }
+}
+
+/// Less than what waits in a socket until it is read.
+const LAST_WORDS: usize = 20_000;
 
 /// Both proxies tell of one call.
 fn same_call(one: &str, other: &str) {

@@ -4,7 +4,10 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use leno_e2e::{Application, Client, World, curl, deaf, exchange, refuse, until};
+use leno_e2e::frames::{
+    ANSWER, END_HEADERS, END_STREAM, Kind, PREFACE, field, frame, frames, request,
+};
+use leno_e2e::{Application, Client, World, curl, deaf, exchange, refuse, serve, until};
 use socket2::{SockFilter, SockRef};
 
 use crate::pair::Pair;
@@ -45,6 +48,54 @@ fn an_answer_that_breaks_off_does_not_look_whole() {
     }
     for proxy in [&pair.web, &pair.cart] {
         proxy.until_says(&[r#""path":"/half/5""#, r#""code":"R026""#]);
+    }
+}
+
+#[test]
+fn what_a_server_of_http2_says_before_it_breaks_off_arrives() {
+    const CONTENT: usize = 10_000;
+    let world = World::new("default: Allow")
+        .workload("web", "")
+        .workload("cart", "{port: 8080, protocol: HTTP2}");
+    serve(world.at("cart", 8080), |mut stream| {
+        let greeting = [
+            frame(Kind::Settings, 0, 0, b""),
+            frame(Kind::Settings, ANSWER, 0, b""),
+        ];
+        stream.write_all(&greeting.concat()).unwrap();
+        let (mut came, mut room, mut last) = (Vec::new(), [0; 4096], 0);
+        while let Ok(count @ 1..) = stream.read(&mut room) {
+            came.extend_from_slice(&room[..count]);
+            let said = frames(came.get(PREFACE.len()..).unwrap_or_default());
+            for (kind, _, id, _) in said {
+                if kind == Kind::Headers as u8 && id > last {
+                    last = id;
+                    let answer = [
+                        frame(Kind::Headers, END_HEADERS, id, &field(":status", "200")),
+                        frame(Kind::Data, 0, id, &[b'x'; CONTENT]),
+                        frame(Kind::RstStream, 0, id, &[0, 0, 0, 2]),
+                    ];
+                    stream.write_all(&answer.concat()).unwrap();
+                }
+            }
+        }
+    });
+    let cart = world.proxy("cart").start();
+    let web = world.proxy("web").upstream("cart", 8080).start();
+    for _ in 0..120 {
+        let mut client = Client::to(world.at("web", 8080));
+        let asked = request("GET", "cart:8080", "/story");
+        let asked = frame(Kind::Headers, END_STREAM | END_HEADERS, 1, &asked);
+        client.send([PREFACE, &frame(Kind::Settings, 0, 0, b""), &asked].concat());
+        let is_reset = |(kind, ..): &(u8, u8, u32, &[u8])| *kind == Kind::RstStream as u8;
+        let came = client.until(|came| frames(came).iter().any(is_reset));
+        let said = frames(&came);
+        let content = said.iter().filter(|(kind, ..)| *kind == Kind::Data as u8);
+        let content = content.map(|(_, _, _, payload)| payload.len());
+        assert_eq!(content.sum::<usize>(), CONTENT, "{said:?}");
+    }
+    for proxy in [&web, &cart] {
+        proxy.until_says(&[r#""path":"/story""#, r#""status":200"#, r#""code":"R026""#]);
     }
 }
 
@@ -213,7 +264,7 @@ fn a_client_that_has_said_all_it_had_to_say_is_answered() {
     let world = World::pair();
     let (release, held) = std::sync::mpsc::channel::<()>();
     let held = std::sync::Mutex::new(held);
-    leno_e2e::serve(world.at("cart", 8080), move |mut stream| {
+    serve(world.at("cart", 8080), move |mut stream| {
         let mut head = [0; 4096];
         assert!(stream.read(&mut head).unwrap() > 0);
         held.lock().unwrap().recv().unwrap();

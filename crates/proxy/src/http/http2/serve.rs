@@ -16,7 +16,7 @@ use leno_traffic::Refusal;
 use tokio::time::timeout;
 
 use crate::buffer::Buffer;
-use crate::coalesce::coalesce;
+use crate::coalesce::{Outbox, coalesce};
 use crate::http::asked::Wish;
 use crate::http::client::{Asker, Client};
 use crate::http::exchange::Exchange;
@@ -59,7 +59,7 @@ pub(in crate::http) async fn serve(
     let Ok(Ok(mut connection)) = timeout(HEAD_LIMIT, turns.of(handshake)).await else {
         return;
     };
-    let peer = Peer::new(worker, incoming.clone(), client_cert, false);
+    let peer = Peer::new(worker, incoming.clone(), client_cert, turns.outbox(), false);
     let pings = connection.ping_pong();
     let is_used = || peer.open() > 0;
     let serving = async {
@@ -112,13 +112,14 @@ pub(in crate::http) async fn turn_away(
     let reason = Why::from(refusal);
     let wire = Wire::new(stream, came);
     let (wire, turns) = coalesce(wire, worker.buffers.clone(), worker.stalled);
+    let outbox = turns.outbox();
     let telling = async {
         let Ok(mut connection) = manners().handshake(wire).await else {
             return;
         };
         while let Some(Ok((request, answer))) = connection.accept().await {
             let is_grpc = is_grpc(&request);
-            let mut asker = Asker::new(request.into_body(), answer, false);
+            let mut asker = Asker::new(request.into_body(), answer, outbox.clone(), false);
             let client = Client::Http2(&mut asker);
             refuse_head(worker, client, incoming, &reason, is_grpc).await;
             connection.graceful_shutdown();
@@ -150,6 +151,8 @@ pub(crate) struct Peer {
     incoming: Incoming,
     /// What our application is told about it.
     client_cert: Option<String>,
+    /// Tells when what was given to the connection is written.
+    outbox: Outbox,
     /// Whether it is another proxy.
     is_proxy: bool,
     /// How many streams it began, and how many of them it reset before they were over.
@@ -159,21 +162,23 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// Another proxy, which sends requests as what they are.
-    pub(crate) fn proxy(worker: &Rc<Worker>, incoming: Incoming) -> Rc<Self> {
+    pub(crate) fn proxy(worker: &Rc<Worker>, incoming: Incoming, outbox: Outbox) -> Rc<Self> {
         let client_cert = client_cert(worker, &incoming);
-        Self::new(worker, incoming, client_cert, true)
+        Self::new(worker, incoming, client_cert, outbox, true)
     }
 
     fn new(
         worker: &Rc<Worker>,
         incoming: Incoming,
         client_cert: Option<String>,
+        outbox: Outbox,
         is_proxy: bool,
     ) -> Rc<Self> {
         Rc::new(Self {
             worker: worker.clone(),
             incoming,
             client_cert,
+            outbox,
             is_proxy,
             begun: Cell::new(0),
             broken_off: Cell::new(0),
@@ -194,7 +199,7 @@ impl Peer {
         let (head, body) = request.into_parts();
         let mut head = Request::from_parts(head, ());
         join_cookies(head.headers_mut());
-        let mut asker = Asker::new(body, answer, self.is_proxy);
+        let mut asker = Asker::new(body, answer, self.outbox.clone(), self.is_proxy);
         let peer = self.clone();
         match worker.seat(0) {
             Some(seat) => worker.spawn(seat, incoming.from, async move {
@@ -210,14 +215,14 @@ impl Peer {
                         let serving = serve_opening(peer.worker.clone(), opening, incoming, id);
                         Box::pin(serving).await;
                     }
-                    after => peer.conclude(after, asker),
+                    after => Box::pin(peer.conclude(after, asker)).await,
                 }
                 drop(counted);
             }),
             None => worker.supervise(incoming.from, async move {
                 let why = Why::from(&Refusal::TooManyConnections);
                 let after = peer.refuse(&head, &mut asker, &why).await;
-                peer.conclude(after, asker);
+                peer.conclude(after, asker).await;
             }),
         }
     }
@@ -265,12 +270,12 @@ impl Peer {
     }
 
     /// Ends a stream as its exchange has ended.
-    fn conclude(&self, after: After, mut asker: Asker) {
+    async fn conclude(&self, after: After, mut asker: Asker) {
         if let After::Cut(why) = after {
             if asker.is_reset() {
                 self.broken_off.set(self.broken_off.get().saturating_add(1));
             }
-            asker.reset(why);
+            asker.break_off(why).await;
         }
     }
 

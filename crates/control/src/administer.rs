@@ -226,7 +226,7 @@ fn know(center: &Center, sight: &Sight, who: Label, question: Question) -> Resul
             decided_here(center)?;
             let identity = identity(center, &ask.identity)?;
             let changed = center.store.reinstate(&identity).map_err(store_failed)?;
-            Ok(Answer::Revoked(revoked(center, &identity, changed)))
+            revoked(center, &identity, changed).map(Answer::Revoked)
         }
         Question::Holding(_) | Question::Parts(_) | Question::End(_) => Err(Failure::plain(
             "this is a question for a proxy, and this a control plane",
@@ -848,6 +848,7 @@ pub(crate) fn decided_here(center: &Center) -> Result<(), Failure> {
     })
 }
 
+/// Takes an identity back from whoever has it.
 fn revoke(center: &Center, who: Label, ask: &Revoke) -> Result<Revoked, Failure> {
     decided_here(center)?;
     let identity = identity(center, &ask.identity)?;
@@ -857,14 +858,15 @@ fn revoke(center: &Center, who: Label, ask: &Revoke) -> Result<Revoked, Failure>
         who,
         reason: message(&ask.reason)?,
     });
-    let changed = changed.map_err(store_failed)?;
-    Ok(revoked(center, &identity, changed))
+    revoked(center, &identity, changed.map_err(store_failed)?)
 }
 
-fn revoked(center: &Center, identity: &SpiffeId, changed: bool) -> Revoked {
-    Revoked {
+/// What has changed of an identity, which is in force here when this returns.
+fn revoked(center: &Center, identity: &SpiffeId, changed: bool) -> Result<Revoked, Failure> {
+    center.renew().map_err(not_read)?;
+    Ok(Revoked {
         status: status(center),
         identity: identity.to_string(),
         changed,
-    }
+    })
 }

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::frames::{Kind, PREFACE, frame, frames};
 
 /// How long a peer takes nothing before it is said to read no more.
-const STUCK: Duration = Duration::from_secs(2);
+const STUCK: Duration = Duration::from_secs(5);
 
 /// How long something may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);

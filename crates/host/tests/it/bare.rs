@@ -167,4 +167,4 @@ fn parent_of(pid: i32) -> Option<i32> {
 }
 
 /// How long anything may outlive the one who started it.
-const PROMISE: Duration = Duration::from_secs(2);
+const PROMISE: Duration = Duration::from_secs(20);

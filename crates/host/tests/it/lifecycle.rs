@@ -248,4 +248,4 @@ impl Inside {
 }
 
 /// How long anything may outlive the one who started it.
-const PROMISE: Duration = Duration::from_secs(2);
+const PROMISE: Duration = Duration::from_secs(20);

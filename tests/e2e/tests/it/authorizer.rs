@@ -30,7 +30,7 @@ spec:
   - requests: [{{methods: [GET, POST]}}]
   externalAuth:
     backendRef: {{name: authz, port: 9000}}
-    timeout: 500ms
+    timeout: 5s
     except: [{{paths: [{{type: Exact, value: /health}}]}}]
     forwardBody: {{maxSize: 8}}
     {external}
@@ -243,7 +243,7 @@ spec:
   externalAuth:
     protocol: HTTP
     backendRef: {{name: authz, port: 9000}}
-    timeout: 500ms
+    timeout: 5s
     http: {{path: {path}}}
 "
         )
@@ -278,5 +278,5 @@ spec:
     );
     let silent = "Unavailable: authorizer shop/authz:9000 gave no answer: ";
     assert_eq!(said(2), format!("{silent}it answered 500"));
-    assert_eq!(said(3), format!("{silent}it did not answer within 500ms"));
+    assert_eq!(said(3), format!("{silent}it did not answer within 5s"));
 }

@@ -320,7 +320,7 @@ fn a_rule_says_what_is_tried_again_and_how_long_a_try_may_take() {
     let shop = Shop::start(
         "
   - matches: [{path: {value: /never}}]
-    timeouts: {backendRequest: 300ms}
+    timeouts: {backendRequest: 3s}
     retry: {attempts: 1, backoff: 1ms}
     backendRefs: [{name: cart-v1, port: 8080}]
   - retry: {attempts: 2, codes: [503], backoff: 1ms}
@@ -351,7 +351,7 @@ fn a_rule_says_what_is_tried_again_and_how_long_a_try_may_take() {
     assert_eq!(late.outcome(), "504 R023 response-timeout");
     assert!(
         late.text()
-            .contains("No answer came within 300ms, which is what one try has."),
+            .contains("No answer came within 3s, which is what one try has."),
         "{late:?}"
     );
     until("both tries", || (before("/never") == 2).then_some(()));

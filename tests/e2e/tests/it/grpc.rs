@@ -58,8 +58,8 @@ fn every_kind_of_call_goes_through() {
             ("large", 3_000_000, "OK: 3000000 bytes"),
             ("fail", 5, "NotFound: as asked, 100 %"),
             ("unknown", 0, "Unimplemented: unknown service shop.Bank"),
-            ("deadline", 200, "DeadlineExceeded: "),
-            ("cancel", 200, "Canceled: context canceled"),
+            ("deadline", 3000, "DeadlineExceeded: "),
+            ("cancel", 3000, "Canceled: context canceled"),
         ] {
             // Whose clock runs out first says so: the client's, or a proxy's.
             let said = shop.ask(port, what, number);

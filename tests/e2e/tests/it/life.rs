@@ -70,7 +70,7 @@ fn what_lives_too_long_is_ended_with_its_reason() {
         .proxy("web")
         .upstream("cart", 6379)
         .upstream("cart", 8080)
-        .with("drain: 1s")
+        .with("drain: 10s")
         .start();
     let mut live = Client::to(world.at("web", 6379));
     live.send("before");

@@ -68,6 +68,7 @@ fn here(place: &str) -> io::Result<SocketAddr> {
 }
 
 fn stay() -> ! {
+    show("there\n");
     loop {
         thread::park();
     }
@@ -100,20 +101,29 @@ fn send(address: &str, bytes: &str, ends: bool) -> io::Result<()> {
         .replace("\\0", "\0");
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let mut back = Vec::new();
     let sent = stream.write_all(bytes.as_bytes());
     let ended = match ends {
         true => stream.shutdown(Shutdown::Write),
         false => Ok(()),
     };
-    let read = stream.read_to_end(&mut back);
-    let end = match sent.and(ended).and(read) {
-        Ok(_) => "[closed]",
+    let end = match sent.and(ended).and_then(|()| recite(&mut stream)) {
+        Ok(()) => "[closed]",
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => "[silent]",
         Err(_cut) => "[reset]",
     };
-    show(&format!("{}\n{end}\n", String::from_utf8_lossy(&back)));
+    show(&format!("\n{end}\n"));
     Ok(())
+}
+
+/// Shows what comes, as it comes.
+fn recite(stream: &mut TcpStream) -> io::Result<()> {
+    let mut room = [0; 4096];
+    loop {
+        match stream.read(&mut room)? {
+            0 => return Ok(()),
+            count => show(&String::from_utf8_lossy(&room[..count])),
+        }
+    }
 }
 
 fn expire(folder: &str, name: &str) -> io::Result<()> {
@@ -135,4 +145,6 @@ fn crowd(address: &str, count: &str) -> io::Result<()> {
 #[expect(clippy::print_stdout, reason = "a program says what it has seen")]
 fn show(text: &str) {
     print!("{text}");
+    // Nobody may read it any more.
+    drop(io::stdout().flush());
 }

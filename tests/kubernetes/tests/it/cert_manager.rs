@@ -267,7 +267,7 @@ fn what_cert_manager_does_not_give_or_not_well_is_told() {
     until_given(&cluster, "mesh", || {
         root(&world).is_some_and(|root| root == signs)
     });
-    assert!(is_well(&world));
+    until("it is in use", || is_well(&world).then_some(()));
 }
 
 /// Two pods whose proxies prove themselves by what cert-manager's root has signed, with what the guide says alone.

@@ -39,7 +39,7 @@ spec:
   - matches: [{headers: [{name: x-canary, value: 'yes'}]}]
     backendRefs: [{name: nobody, port: 8080}]
   - backendRefs: [{name: payments, port: 8080}]
-    timeouts: {request: 300ms}
+    timeouts: {request: 3s}
 ---
 apiVersion: leno.dev/v1alpha1
 kind: AccessPolicy
@@ -128,7 +128,7 @@ fn each_kind_of_failure_is_explained_by_the_calls_id() {
         &[
             "504 R023 response-timeout after ",
             route,
-            "  ✗ answer    no answer came within 300ms ",
+            "  ✗ answer    no answer came within 3s ",
             "leno.yaml:14",
             "the limit is timeouts.request of HTTPRoute default/payments",
             "  ✓ access    allowed by AccessPolicy default/payments rule 1 ",

@@ -222,7 +222,13 @@ fn a_proxy_without_files_says_so_once_and_goes_on_when_it_has_some() {
     let web = world.proxy("web").upstream("cart", 8080);
     let web = web.with("metrics: @web:15020").start();
     let metrics = || curl(&[&world.url("web", 15020, "/metrics")]);
-    let idle = web.files();
+    // As it starts, it reads this and that.
+    let (mut idle, mut looks) = (web.files(), 0);
+    until("a proxy that rests", || {
+        looks = if web.files() == idle { looks + 1 } else { 0 };
+        idle = web.files();
+        (looks == 10).then_some(())
+    });
     // What is accepted takes the last one: there is none for the way on.
     web.leave_files(Some(1));
     let answer = curl(&[&world.url("web", 8080, "/")]);

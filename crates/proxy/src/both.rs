@@ -11,6 +11,9 @@ use crate::patience::Stall;
 use crate::pump::{Pump, Stopped};
 use crate::stream::{Cut, Stream};
 
+/// How long the last words of an end that broke off are given to arrive.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// What is carried between the two ends.
 pub(crate) struct Both {
     up: Pump,

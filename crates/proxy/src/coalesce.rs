@@ -14,6 +14,7 @@ use std::time::Duration;
 use leno_channel::Refusal;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::both::LAST_WORDS;
 use crate::buffer::{Buffer, Buffers, ROOM};
 use crate::linger::linger;
 use crate::patience::Stall;
@@ -105,8 +106,8 @@ pub(crate) fn coalesce<S>(inner: S, buffers: Buffers, limit: Duration) -> (Coale
 
 impl Outbox {
     /// Waits until the connection has written all that it was given so far, but for what the windows of its streams have no
-    /// room; or until it has ended, or as long as the other end may take for what is written last.
-    pub(crate) async fn emptied(&self) {
+    /// room; or until it has ended, or `is_pointless` says so, or for [`LAST_WORDS`]: others may never leave it idle.
+    pub(crate) async fn emptied(&self, mut is_pointless: impl FnMut(&mut Context<'_>) -> bool) {
         let Progress {
             turns,
             is_over,
@@ -115,7 +116,7 @@ impl Outbox {
         } = &*self.0;
         let begun = turns.get();
         let written = poll_fn(|context| {
-            if is_over.get() || turns.get() != begun {
+            if is_over.get() || turns.get() != begun || is_pointless(context) {
                 return Poll::Ready(());
             }
             let mut waiting = waiting.borrow_mut();
@@ -128,7 +129,7 @@ impl Outbox {
             }
             Poll::Pending
         });
-        drop(tokio::time::timeout(LINGER, written).await);
+        drop(tokio::time::timeout(LAST_WORDS, written).await);
     }
 
     fn tell(&self) {
@@ -204,6 +205,7 @@ impl<S: AsyncWrite + Unpin> Turns<S> {
         let mut writer = pin!(writer);
         poll_fn(|context| {
             self.progress.begin_turn(context);
+            self.gathering.borrow_mut().held_up = false;
             let polled = writer.as_mut().poll(context);
             if polled.is_pending() && self.gathering.borrow_mut().end_turn(context) {
                 self.progress.end_turn();
@@ -217,12 +219,11 @@ impl<S: AsyncWrite + Unpin> Turns<S> {
 impl<S: AsyncWrite + Unpin> Gathering<S> {
     /// Sends what was gathered; whether nothing is left, here or with the writer.
     fn end_turn(&mut self, context: &mut Context<'_>) -> bool {
-        let held_up = mem::take(&mut self.held_up);
         if self.broken.is_some() {
             return false;
         }
         let error = match self.poll_send(context) {
-            Poll::Ready(Ok(())) => return !held_up,
+            Poll::Ready(Ok(())) => return !self.held_up,
             Poll::Ready(Err(error)) => error,
             Poll::Pending => match self.stall.poll_over(context, self.taken) {
                 Poll::Pending => return false,
@@ -387,6 +388,10 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(300);
 
+    fn never(_: &mut Context<'_>) -> bool {
+        false
+    }
+
     /// Notes what is written at once, and fails after so many times.
     struct Noting(Rc<RefCell<Vec<usize>>>, usize, Vec<u8>);
 
@@ -515,7 +520,7 @@ mod tests {
         };
         tokio::select! {
             biased;
-            () = outbox.emptied() => {}
+            () = outbox.emptied(never) => {}
             () = take => unreachable!("it goes on"),
             () = write => unreachable!("it goes on"),
         }
@@ -527,14 +532,18 @@ mod tests {
         let (ours, _theirs) = tokio::io::duplex(100);
         let (_stream, turns) = coalesce(ours, Buffers::new(usize::MAX, places(0)), LIMIT);
         let outbox = turns.outbox();
-        tokio::join!(outbox.emptied(), async { drop(turns) });
-        outbox.emptied().await;
+        tokio::join!(outbox.emptied(never), async { drop(turns) });
+        outbox.emptied(never).await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_outbox_that_nobody_empties_is_waited_for_for_a_while() {
+    async fn an_outbox_that_nobody_empties_is_waited_for_for_a_while_unless_that_is_pointless() {
         let (ours, _theirs) = tokio::io::duplex(100);
         let (_stream, turns) = coalesce(ours, Buffers::new(usize::MAX, places(0)), LIMIT);
-        turns.outbox().emptied().await;
+        let began = tokio::time::Instant::now();
+        turns.outbox().emptied(|_| true).await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        turns.outbox().emptied(never).await;
+        assert!(began.elapsed() >= LAST_WORDS);
     }
 }

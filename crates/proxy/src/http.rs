@@ -58,8 +58,10 @@ enum After {
     Next(Option<Buffer>),
     /// The end of the connection.
     Close,
-    /// A cut: what was sent is not whole, and the client must see that.
+    /// A cut, at once: what was sent is not whole, and the client must see that.
     Cut(Why),
+    /// The same because the server broke off: the client gets what that said before.
+    BrokenOff(Why),
     /// HTTP/2: so much of it has come.
     Http2(Buffer),
     /// A stream of bytes, which the client asks for.
@@ -165,6 +167,10 @@ pub(crate) async fn serve(
                 return None;
             }
             After::Cut(why) => {
+                client.reset(why.code());
+                return None;
+            }
+            After::BrokenOff(why) => {
                 Box::pin(client.break_off(why.code())).await;
                 return None;
             }

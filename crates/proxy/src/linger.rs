@@ -39,6 +39,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::stream::Stream;
 
     const MUCH: usize = 400_000;
 
@@ -71,6 +72,10 @@ mod tests {
     async fn what_was_written_last_arrives() {
         let lingers = async |server| linger(server, Duration::from_secs(20)).await;
         assert_eq!(arrives(lingers).await, MUCH);
+        let breaks_off = async |server| Stream::Tcp(server).break_off(None).await;
+        assert_eq!(arrives(breaks_off).await, MUCH);
+        let cuts = async |server| Stream::Tcp(server).reset(None);
+        assert!(arrives(cuts).await < MUCH);
         let closes = async |server| drop(server);
         assert!(arrives(closes).await < MUCH);
     }

@@ -11,6 +11,7 @@ use leno_model::{Code, Mono};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::both::LAST_WORDS;
 use crate::buffer::LEAST_ROOM;
 use crate::pieces::Pieces;
 use crate::tunnel::{PIECE, TunnelStream};
@@ -206,14 +207,31 @@ impl Stream {
         }
     }
 
-    /// The same, behind all that was written: as somebody else did, whose last words that were. What a socket has taken
-    /// is on its way, as far as the other end has room for it.
+    /// The same, behind all that was written, as somebody else did whose last words that were: once it has arrived, or
+    /// after [`LAST_WORDS`].
     pub(crate) async fn break_off(self, why: Option<Code>) {
         match self {
-            Self::Tcp(_) => self.reset(why),
+            Self::Tcp(tcp) => {
+                arrived(&tcp).await;
+                Self::Tcp(tcp).reset(why);
+            }
             Self::Tunnel(tunnel) => tunnel.break_off(why).await,
         }
     }
+}
+
+/// Waits until the other end's kernel has all that was written: a reset takes along what waits still. Nothing tells when
+/// that is; mostly it is so at once.
+async fn arrived(tcp: &TcpStream) {
+    // One that is closed already has nobody's address.
+    let is_open = || tcp.peer_addr().is_ok();
+    let has_left = || leno_host::unacknowledged(tcp).is_ok_and(|left| left > 0);
+    let arriving = async {
+        while is_open() && has_left() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    drop(tokio::time::timeout(LAST_WORDS, arriving).await);
 }
 
 /// Takes it for a failure that nothing was written.

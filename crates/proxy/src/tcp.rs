@@ -619,7 +619,7 @@ impl<'a> Carrying<'a> {
         let Opened {
             mut server,
             permit,
-            picked: _picked,
+            picked,
             stays,
             ..
         } = opened;
@@ -667,6 +667,7 @@ impl<'a> Carrying<'a> {
             counted: meter.counted(),
         };
         let report = |refused| self.report(refused, Some(carried));
+        drop((both, picked));
         // Whoever broke it off, the other end learns it by a reset.
         match over {
             Over::Ended => report(None),
@@ -684,13 +685,13 @@ impl<'a> Carrying<'a> {
                 let why = cut.of_client();
                 client.reset(why);
                 report(why);
-                server.break_off(why).await;
+                Box::pin(server.break_off(why)).await;
             }
             Over::Broken(Broken::Server(cut)) => {
                 let why = Some(cut.of_server());
                 server.reset(why);
                 report(why);
-                client.break_off(why).await;
+                Box::pin(client.break_off(why)).await;
             }
         }
     }

@@ -224,7 +224,10 @@ impl TunnelStream {
 
     /// The same, behind all that was written: a reset takes along what waits still.
     pub(crate) async fn break_off(mut self, why: Option<Code>) {
-        self.outbox.emptied().await;
+        let Self { send, outbox, .. } = &mut self;
+        // Nobody reads what goes to one that was cut at its other end.
+        let is_cut = |context: &mut Context<'_>| send.poll_reset(context).is_ready();
+        outbox.emptied(is_cut).await;
         self.reset(why);
     }
 

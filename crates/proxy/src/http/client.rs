@@ -250,11 +250,19 @@ impl Asker {
         })
     }
 
-    /// Cuts the stream for this reason, behind all that it was sent: a reset takes along what waits still.
-    pub(super) async fn break_off(&mut self, why: Why) {
+    /// Waits until all that it was sent is written, unless it has cut the stream itself: a reset takes along what waits
+    /// still.
+    pub(super) async fn written(&mut self) {
         if self.down.is_some() {
-            self.outbox.emptied().await;
+            let outbox = self.outbox.clone();
+            outbox
+                .emptied(|context| self.poll_reset(context).is_ready())
+                .await;
         }
+    }
+
+    /// Cuts the stream, for this reason.
+    pub(super) fn reset(&mut self, why: Why) {
         self.answer.send_reset(why.reason(self.is_proxy));
     }
 

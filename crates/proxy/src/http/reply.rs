@@ -475,7 +475,7 @@ impl Reply<'_> {
                 };
                 server.reset(why);
                 self.cut(&interrupted, carried);
-                After::Cut(why)
+                interrupted.cut(why)
             }
         }
     }
@@ -559,10 +559,7 @@ impl Reply<'_> {
                 Tried::Failed(Failure::NotSent, Refusal::ResetBeforeResponse(address))
             }
             Interrupted::Server(cut) => self.no_answer(*cut, taken, bytes, worker),
-            Interrupted::ClientGone(cut) => {
-                let after = After::Cut(Interrupted::ClientGone(*cut).why());
-                Tried::Done(after, None)
-            }
+            Interrupted::ClientGone(_) => Tried::Done(interrupted.cut(interrupted.why()), None),
             Interrupted::Body(flaw) => {
                 Tried::Hopeless(Reason::from(&Refused::request(*flaw)), None)
             }
@@ -601,7 +598,7 @@ impl Reply<'_> {
                 None
             }
         };
-        Tried::Done(After::Cut(interrupted.why()), learned)
+        Tried::Done(interrupted.cut(interrupted.why()), learned)
     }
 }
 

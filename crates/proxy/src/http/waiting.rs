@@ -14,12 +14,12 @@ use leno_traffic::{Admitted, Refusal};
 use tokio::time::Sleep;
 
 use crate::buffer::Buffer;
-use crate::http::Why;
 use crate::http::body::Body;
 use crate::http::client::Client;
 use crate::http::refuse::Reason;
 use crate::http::relay::Sink;
 use crate::http::server::{Called, Server};
+use crate::http::{After, Why};
 use crate::meter::Meter;
 use crate::news::Reader;
 use crate::patience::{Patience, Stall};
@@ -154,6 +154,14 @@ impl Interrupted {
             Self::ClientGone(cut) => cut.of_client().map_or(Why::Gone, Why::For),
             Self::Body(flaw) => Why::For(Refused::request(*flaw).code),
             Self::Over(over) => Why::For(over.code()),
+        }
+    }
+
+    /// What follows for the client, which is told `why`.
+    pub(super) fn cut(&self, why: Why) -> After {
+        match self {
+            Self::Server(_) | Self::NotTaken | Self::Left => After::BrokenOff(why),
+            Self::ClientGone(_) | Self::Body(_) | Self::Over(_) => After::Cut(why),
         }
     }
 }

@@ -215,7 +215,7 @@ impl Peer {
                         let serving = serve_opening(peer.worker.clone(), opening, incoming, id);
                         Box::pin(serving).await;
                     }
-                    after => Box::pin(peer.conclude(after, asker)).await,
+                    after => peer.conclude(after, asker).await,
                 }
                 drop(counted);
             }),
@@ -271,12 +271,15 @@ impl Peer {
 
     /// Ends a stream as its exchange has ended.
     async fn conclude(&self, after: After, mut asker: Asker) {
-        if let After::Cut(why) = after {
-            if asker.is_reset() {
-                self.broken_off.set(self.broken_off.get().saturating_add(1));
-            }
-            asker.break_off(why).await;
+        let (After::Cut(why) | After::BrokenOff(why)) = after else {
+            return;
+        };
+        if asker.is_reset() {
+            self.broken_off.set(self.broken_off.get().saturating_add(1));
+        } else if matches!(after, After::BrokenOff(_)) {
+            Box::pin(asker.written()).await;
         }
+        asker.reset(why);
     }
 
     /// Why a connection is ended on which too much is reset.
